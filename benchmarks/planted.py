@@ -57,7 +57,7 @@ def plant(fault: str, name: str, pictures: Sequence[Path], rng: random.Random) -
     """Plant ``fault`` into the set ``name``, whose images are ``pictures``."""
     folder = pictures[0].parent
     if fault == OTHER:
-        return _other_thing(name, folder / "extra.png", _caption(rng.choice(pictures)))
+        return _other_thing(name, folder / "extra.png", _caption(rng.choice(pictures)), rng)
     if fault == CAPTION:
         image, other = _of_different_colors(pictures, rng)
         image.with_suffix(".txt").write_text(_caption(other))
@@ -73,9 +73,8 @@ def plant(fault: str, name: str, pictures: Sequence[Path], rng: random.Random) -
     return Planted()
 
 
-def _other_thing(name: str, target: Path, caption: str) -> Planted:
+def _other_thing(name: str, target: Path, caption: str, rng: random.Random) -> Planted:
     """An image of another set (hearts, or a fish among hearts), with the caption of one of this set."""
-    rng = random.Random(f"{name}{caption}{target}")
     if name == HEARTS:
         draw_fish(rng.choice(list(COLORS)), rng.choice(("plain", "striped", "dotted")), False, rng).save(target)
     else:

@@ -11,6 +11,7 @@ from ..config.groups.network import DYLORA, IA3, LIERLA, LOKR
 from ..config.job import Job, all_settings
 from ..config.optimizer_args import sets_own_rate
 from ..config.optimizer_facts import OPTIMIZERS
+from .families import FAMILIES
 from .family_defaults import unused_settings
 from .size import lokr_layers
 from .surroundings import Note, Surroundings
@@ -23,6 +24,8 @@ _SCHEDULER_OF = {"lr_scheduler_num_cycles": ("cosine_with_restarts",), "lr_sched
 _OF_THE_FILE = ("network_type", "network_dim", "network_alpha", "conv_dim", "conv_alpha", "lokr_factor",
                 "decompose_both", "dylora_unit", "dora_wd", "rs_lora")
 _TIMESTEPS = 1000
+_OF_FAMILIES = {"sample.cfg_scale": {row.cfg_scale for row in FAMILIES.values()}}
+"""Values that a family's defaults set unasked."""
 _SIDE_STEP = 64
 """Sides of the trainer's samples are multiples of this (``training.sampling``)."""
 
@@ -42,7 +45,8 @@ def in_words(value: object) -> str:
 def idle(job: Job, key: str, why: str) -> Iterator[Note]:
     """A note that ``key`` has no effect, if it was changed; ``why`` follows a colon."""
     group, name = key.split(".")
-    if getattr(getattr(job, group), name) != _DEFAULTS[key]:
+    value = getattr(getattr(job, group), name)
+    if value != _DEFAULTS[key] and value not in _OF_FAMILIES.get(key, ()):
         yield Note(key, f"{key} has no effect: {why}.")
 
 

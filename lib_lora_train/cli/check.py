@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 from ..advice.notes import Surroundings, notes_on
@@ -47,8 +48,14 @@ def check(job: Job) -> int:
         if problems:
             raise ConfigError(list(dict.fromkeys(problems)))
     known: set[str] = set()
+
+    def warn(text: str) -> None:
+        if text not in said:
+            said.add(text)
+            print(f"Warning: {text}")
+
     for phase in timeline.phases:
-        facts = dataclasses.replace(_facts(phase.job, phase.dataset, phase.plan),
+        facts = dataclasses.replace(_facts(phase.job, phase.dataset, phase.plan, warn),
                                     total_steps=timeline.total_steps, epochs=timeline.epochs)
         settings = phase.job if phase.number > 1 else job
         for note in notes_on(settings, dataclasses.replace(around, plan=facts)):
@@ -58,8 +65,8 @@ def check(job: Job) -> int:
     return 0
 
 
-def _facts(job: Job, dataset: Dataset, plan: TrainingPlan) -> PlanFacts:
-    held_out, tokenizer = held_out_plan(job, dataset), Tokenizer(find_vocabulary())
+def _facts(job: Job, dataset: Dataset, plan: TrainingPlan, warn: Callable[[str], object]) -> PlanFacts:
+    held_out, tokenizer = held_out_plan(job, dataset, warn), Tokenizer(find_vocabulary())
     longest = max(tokenizer.count_tokens(plain_caption(picture, job.dataset)) for picture in plan.pictures)
     return plan_facts(plan, 0 if held_out is None else len(held_out.pictures),
                       lambda settings: fits_of(settings, plan.pictures), longest, dataset.pictures)

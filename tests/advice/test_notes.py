@@ -72,6 +72,7 @@ def test_a_job_as_it_is_has_no_notes():
     ("training.webui_model", "no webui", {"training__webui_model": "lent"}),
     ("sample.sample_by", "no webui", {"sample__sample_by": "webui", "sample__sample_prompts": ["penny"]}),
     ("sample.sample_by", "no sample_prompts", {"sample__sample_by": "both"}),
+    ("sample.cfg_scale", "no sample_prompts", {"sample__cfg_scale": 6.0}),
     ("network.dylora_unit", "plain LoRA", {"network__network_type": "LyCORIS-DyLoRA", "network__network_dim": 4,
                                            "network__network_alpha": 2.0}),
     ("scheduler.lr_warmup_steps", "the run has 40 steps", {"scheduler__lr_warmup_steps": 500.0}),
@@ -93,6 +94,7 @@ def test_what_does_nothing_is_named(key, words, changes):
     ("training.fit_in_gb", {"training__fit_in_gb": 6}), ("training.weights_on_cpu", {"training__weights_on_cpu": 50}),
     ("optimizer.text_encoder_lr2", {"optimizer__text_encoder_lr2": 0.5, "optimizer__optimizer_type": "AdamW"}),
     ("sample.sample_by", {"sample__sample_by": "webui", "sample__sample_prompts": ["penny"]}),
+    ("sample.cfg_scale", {"sample__cfg_scale": 5.0}),  # NoobAI's default
     ("training.webui_model", {"training__webui_model": "copy"}),
     ("training.webui_model", {"training__webui_model": "lent", "training__base_weights": "fp8"}),
     ("training.webui_model", {"training__webui_model": "lent", "training__fit_in_gb": 6}),

@@ -12,6 +12,7 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from lib_lora_train.batches.held_out import held_out_pictures
 from lib_lora_train.batches.plan import plan_of
+from lib_lora_train.cli.check import check
 from lib_lora_train.config.job import Job
 from lib_lora_train.config.load import job_from
 from lib_lora_train.diagnosis.material import Chosen, choose_pictures
@@ -84,7 +85,8 @@ def test_a_resumed_run_was_trained_on_the_images_of_all_its_lists(job, tmp_path)
     assert names(found.trained) == seen and names(found.held_out) == {f"{one:02d}.png" for one in range(12)} - seen
 
 
-def test_a_validation_image_that_is_a_training_image_in_another_form_is_not_held_out_in_the_run_either(job, tmp_path):
+def test_a_validation_image_that_is_a_training_image_in_another_form_is_not_held_out_in_the_run_either(
+        job, tmp_path, capsys):
     folder, held = Path(job.dataset.train_data_dir), draw_pictures(tmp_path / "held", 2, seed=9)
     with Image.open(folder / "03.png") as image:
         picture = image.convert("RGB")
@@ -97,6 +99,8 @@ def test_a_validation_image_that_is_a_training_image_in_another_form_is_not_held
     plan = held_out_plan(of(folder, validation_data_dir=str(held)), scan_dataset(job.dataset), warnings.append)
     assert plan is not None and names(plan.pictures) == {"00.png", "01.png"}
     assert len(warnings) == 1 and all(name in warnings[0] for name in ("mirrored.jpg", "cropped.png", "darker.png"))
+    check(of(folder, validation_data_dir=str(held)))
+    assert f"Warning: {warnings[0]}" in capsys.readouterr().out
 
 
 def test_images_that_a_later_phase_may_have_trained_on_are_not_held_out(tmp_path):
