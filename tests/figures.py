@@ -57,6 +57,7 @@ def figure(name: str) -> Iterator[Figure]:
         counted.tried += len(kills) - before
         counted.seconds = round(time.monotonic() - began, 1)
         if FULL:
+            FILE.parent.mkdir(exist_ok=True)
             with FILE.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(asdict(counted)) + "\n")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from ..advice.notes import Surroundings, notes_on
@@ -36,32 +37,27 @@ def check(job: Job) -> int:
     for left_out in dataset.left_out:
         print(f"Left out: {left_out.path}: {left_out.reason}")
     said: set[str] = set()
+
+    def say(level: str, settings: str, text: str) -> None:
+        if text not in said:
+            said.add(text)
+            print(f"{level}: {settings}{text}")
+
     for phase in timeline.phases:
         for problem in phase.dataset.problems:
-            if problem.text not in said:
-                said.add(problem.text)
-                print(f"{problem.level.capitalize()}: {prefix_of(phase.settings)}{problem.text}")
+            say(problem.level.capitalize(), prefix_of(phase.settings), problem.text)
     around = _surroundings(job)
     if around.text_encoders is not None:
         blocks = SDXL_BLOCKS if around.text_encoders == 2 else SD1_BLOCKS
         problems = [problem for phase in phases_of(job) for problem in list_problems(phase.job.network, blocks)]
         if problems:
             raise ConfigError(list(dict.fromkeys(problems)))
-    known: set[str] = set()
-
-    def warn(text: str) -> None:
-        if text not in said:
-            said.add(text)
-            print(f"Warning: {text}")
-
     for phase in timeline.phases:
-        facts = dataclasses.replace(_facts(phase.job, phase.dataset, phase.plan, warn),
+        facts = dataclasses.replace(_facts(phase.job, phase.dataset, phase.plan, partial(say, "Warning", "")),
                                     total_steps=timeline.total_steps, epochs=timeline.epochs)
         settings = phase.job if phase.number > 1 else job
         for note in notes_on(settings, dataclasses.replace(around, plan=facts)):
-            if note.text not in known:
-                known.add(note.text)
-                print(f"Note: {prefix_of(phase.settings)}{note.text}")
+            say("Note", prefix_of(phase.settings), note.text)
     return 0
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,16 +109,25 @@ def create_run(runs: Path, name: str, job_yaml: str, command: str = TRAIN) -> Ru
         path = runs / (stem if attempt == 0 else f"{stem}-{attempt + 1}")
         try:
             path.mkdir(parents=True, exist_ok=False)
-            (path / "control").mkdir()
-            if command != TRAIN:
-                write_atomically(path / _COMMAND_FILE, command)
-            write_atomically(path / JOB_FILE, job_yaml)
+            _fill(path, job_yaml, command)
         except FileExistsError:
             continue
         except OSError as problem:
             raise RunError(f"The run folder cannot be made. {cannot_write(path, problem)}") from problem
         return RunFolder(path)
     raise RunError(f"There are too many runs named {stem} in {runs}.")
+
+
+def _fill(path: Path, job_yaml: str, command: str) -> None:
+    """Write what makes the new folder ``path`` a run; the job file is last. Removes the folder if that fails."""
+    try:
+        (path / "control").mkdir()
+        if command != TRAIN:
+            write_atomically(path / _COMMAND_FILE, command)
+        write_atomically(path / JOB_FILE, job_yaml)
+    except OSError:
+        shutil.rmtree(path, ignore_errors=True)
+        raise
 
 
 def open_run(runs: Path, run_id: str) -> RunFolder:

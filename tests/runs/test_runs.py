@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,10 +19,11 @@ from lib_lora_train.errors import RunError
 from lib_lora_train.files.atomic import write_atomically
 from lib_lora_train.runs import state as state_module
 from lib_lora_train.runs.events import EventWriter, read_events
-from lib_lora_train.runs.folder import all_runs, create_run, open_run
+from lib_lora_train.runs.folder import KNOWS, all_runs, create_run, open_run
 from lib_lora_train.runs.process import live_pid, only_worker, pid_of, start_worker
 from lib_lora_train.runs.process_mark import mark_of
 from lib_lora_train.runs.summary import RunIndex, RunSummary
+from tests.crashes import refused_in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
@@ -200,6 +202,19 @@ def test_runs_with_one_name_in_one_second_get_folders_of_their_own(tmp_path):
     ids = {create_run(tmp_path, "penny / x", "").id for _ in range(5)}
     assert len(ids) == 5
     assert {run.id for run in all_runs(tmp_path)} == ids
+
+
+def test_a_run_folder_that_cannot_be_filled_is_not_left_behind(tmp_path):
+    def check(sentence: str | None, at: int) -> None:
+        made = [] if sentence else [run.id for run in all_runs(tmp_path)]
+        assert [path.name for path in tmp_path.iterdir()] == made, at
+
+    def prepare() -> None:
+        for run in all_runs(tmp_path):
+            shutil.rmtree(run.path)
+
+    refused = refused_in_turn(lambda: create_run(tmp_path, "penny", "base: {}\n", KNOWS), prepare, check)
+    assert refused >= 4
 
 
 @pytest.mark.parametrize("run_id", ["..", "../x", "", ".", "nothing", "/etc"])
