@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ....advice.bases.tag_style import TagStyle, fit_of
+from ....advice.bases.tag_style import WORDS, TagStyle, fit_of
 from ....captions.doctor.style import CaptionStyle, caption_style
 from ....config.groups.dataset import DatasetSettings
 from ....config.groups.tools import BasesJob
@@ -71,8 +71,9 @@ def result_for(services: Services, run: RunFolder, values: Mapping[str, Any]) ->
 
 
 def _fit(base: Mapping[str, Any], captions: CaptionStyle) -> dict[str, str]:
-    styles = base.get("styles")
-    style = TagStyle(tuple(map(str, styles if isinstance(styles, list) else ())), str(base.get("style_from") or ""))
+    listed = base.get("styles")
+    known = tuple(style for style in WORDS if isinstance(listed, list) and style in listed)
+    style = TagStyle(known, str(base.get("style_from") or ""))
     fit = fit_of(captions.style, captions.words, style, str(base.get("name")))
     return {"level": fit.level, "text": fit.text}
 
