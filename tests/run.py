@@ -7,7 +7,7 @@
            webui's model, and the benchmarks), worker (all else but the tab), environment (the worker's packages),
            captions (the caption editor), kills (a process is killed at each file operation), host (the tab), browser
            (the tab in a real browser), editor (the caption editor there), figures (what is generated, all of it and
-           not a share; about 15 minutes)
+           not a share; about an hour)
 
 Nothing outside the checkout is changed, but for Debian's headless Chromium, which is installed if there is no Chromium.
 """
