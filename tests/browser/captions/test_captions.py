@@ -83,6 +83,7 @@ def test_the_selection_is_acted_on_when_there_is_one(editor, folder):
 def test_a_preview_shows_what_would_change_and_changes_nothing(editor, folder):
     (folder / "2_penny/08.txt").write_text("penny, number 8\n")
     page = editor()
+    choose(page, "08")  # its data is there
     page.locator(f'{PANEL} [data-verb="pattern"]').click()
     page.get_by_label("Regular expression").fill(r"number (\d+)")
     page.get_by_label("Replacement").fill(r"no. \1")

@@ -79,9 +79,9 @@ class Task:
 
 
 def assert_alike(ours: Task, theirs: Task) -> None:
-    """Within 1e-6, where weights are about 0.1."""
+    """Within 5e-6, where weights are about 0.1: leaving out any setting moves them by 6e-4 or more."""
     for mine, other in zip(ours.parameters, theirs.parameters, strict=True):
-        torch.testing.assert_close(mine, other, rtol=0, atol=1e-6)
+        torch.testing.assert_close(mine, other, rtol=0, atol=5e-6)
     for mine, other in zip(ours.optimizer.param_groups, theirs.optimizer.param_groups, strict=True):
         for name in set(other) - {"params"}:
             value = other[name]
