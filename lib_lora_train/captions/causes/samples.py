@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,13 +79,13 @@ class Samples:
         if min(picture.size) < LEAST_SIDE:
             raise DatasetError(f"The sample has {picture.width} x {picture.height} pixels. At least {LEAST_SIDE} on "
                                "each side are needed.")
-        sample = Sample(self._folder / uuid.uuid4().hex)
+        sample = Sample(self._folder / f"{time.time_ns():016x}{uuid.uuid4().hex[:16]}")
         with writing(sample.folder):
             sample.folder.mkdir(parents=True)
         written = io.BytesIO()
         picture.save(written, "PNG", compress_level=1)
         write_atomically(sample.folder / WHOLE, written.getvalue(), durable=False)
-        self._remove_oldest()
+        self._remove_oldest(sample)
         return sample
 
     def of(self, sample_id: str) -> Sample:
@@ -94,9 +95,10 @@ class Samples:
             raise DatasetError("This sample is no longer kept here. Close the window and open it again.")
         return sample
 
-    def _remove_oldest(self) -> None:
-        there = [folder for folder in self._folder.iterdir() if _ID.fullmatch(folder.name)]
-        for folder in sorted(there, key=lambda one: one.stat().st_mtime)[:-MOST_KEPT]:
+    def _remove_oldest(self, added: Sample) -> None:
+        """Keep ``added`` and the newest others. Several can have one time, so names, which begin with it, decide."""
+        others = [folder for folder in self._folder.iterdir() if _ID.fullmatch(folder.name) and folder != added.folder]
+        for folder in sorted(others, key=lambda one: (one.stat().st_mtime_ns, one.name))[:-(MOST_KEPT - 1)]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
