@@ -34,6 +34,7 @@ from ...config.load import read_job
 from ...config.phases.effective import network_of_all, with_each_network
 from ...errors import ConfigError, TrainLoraError
 from ...files.confine import open_inside
+from ...pictures.listing import version_of
 from ...pictures.problems import names_of
 from ...pictures.scan import Dataset
 from ...pictures.thumbnails import thumbnail
@@ -91,10 +92,10 @@ def overview_of(services: Services, request: OverviewRequest) -> dict[str, Any]:
 def thumbnail_url(folder: Path, relative: str, size: int = THUMBNAIL_SIZE) -> str:
     """Return the URL of a dataset image's thumbnail; it changes with the image."""
     try:
-        changed = (folder / relative).stat().st_mtime_ns
+        version = version_of((folder / relative).stat())
     except OSError:
-        changed = 0
-    query = {"folder": str(folder), "path": relative, "size": size, "v": changed}
+        version = ""
+    query = {"folder": str(folder), "path": relative, "size": size, "v": version}
     return f"train-lora/thumbnail?{urlencode(query, errors='surrogateescape')}"
 
 
