@@ -1,7 +1,7 @@
 /** Dialogs of the caption editor: preview of an operation, conflicts with other programs, and help. */
 
 import {dialog as openDialog} from "../core/dialog.js";
-import {h} from "../core/dom.js";
+import {h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {button} from "../core/parts.js";
 
@@ -27,13 +27,31 @@ function difference(before, after) {
     return [h("p", {class: "tl-before"}, mark(old, now, "del")), h("p", {class: "tl-after"}, mark(now, old, "ins"))];
 }
 
-/** @param {CaptionSet} set @param {import("./records").Preview[]} previews @returns {HTMLElement[]} captions before and after */
+/**
+ * Captions before and after, each with its image and name; those that the page has not loaded yet follow.
+ * @param {CaptionSet} set @param {import("./records").Preview[]} previews @returns {HTMLElement[]}
+ */
 export function previewRows(set, previews) {
-    return previews.map((item) => {
+    /** @type {Map<number, (cell: import("./answers").Cell) => void>} */
+    const waiting = new Map();
+    const rows = previews.map((item) => {
+        const name = h("p", {class: "tl-note"});
+        const row = h("li", {class: "tl-preview"}, h("div", {}, name, difference(item.before, item.after)));
+        const show = (/** @type {import("./answers").Cell} */ cell) => {
+            setText(name, cell.path);
+            row.prepend(h("img", {src: set.image(cell, 128), alt: "", loading: "lazy"}));
+        };
         const cell = set.cells.get(item.number);
-        return h("li", {class: "tl-preview"}, cell ? h("img", {src: set.image(cell, 128), alt: "", loading: "lazy"}) : null,
-            h("div", {}, h("p", {class: "tl-note"}, cell ? cell.path : ""), difference(item.before, item.after)));
+        if (cell) show(cell);
+        else waiting.set(item.number, show);
+        return row;
     });
+    if (waiting.size) {
+        set.ask("cells", {numbers: [...waiting.keys()]}, {quiet: true}).then(({cells}) => {
+            for (const cell of cells) waiting.get(cell.number)?.(cell);
+        }, () => {});  // the captions are shown without
+    }
+    return rows;
 }
 
 /** @param {CaptionSet} set @param {import("./answers").Previews} answer @param {string} words @param {() => void} go */
