@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing.reduction import ForkingPickler
+from typing import TypeVar
 
 import torch.multiprocessing  # also registers the pickling of tensors with ForkingPickler
 from torch import Tensor
@@ -15,8 +16,10 @@ from ..models.checksum import checksum
 
 _BY_NAME = "file_system"
 _PROTOCOL = 4
+_TRIES = 10
 _THREADS = 4
 """PyTorch releases the GIL while it copies, and allocating pages of shared memory is slow."""
+_T = TypeVar("_T")
 
 
 def unshared_bytes(tensors: Iterable[Tensor]) -> int:
@@ -33,7 +36,7 @@ def shared_copy(tensor: Tensor) -> Tensor:
         return tensor
     with _sharing_by_name():
         values = 1 + sum((size - 1) * stride for size, stride in zip(tensor.size(), tensor.stride(), strict=True))
-        storage = torch.UntypedStorage._new_shared(values * tensor.element_size())
+        storage = _patiently(lambda: torch.UntypedStorage._new_shared(values * tensor.element_size()))
     copy = torch.empty(0, dtype=tensor.dtype).set_(storage, 0, tensor.size(), tensor.stride())
     return copy.copy_(tensor)
 
@@ -56,7 +59,21 @@ def shared_handles(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def _share(tensor: Tensor) -> tuple[int, int]:
-    return checksum(tensor.share_memory_())
+    return checksum(_patiently(tensor.share_memory_))
+
+
+def _patiently(share: Callable[[], _T]) -> _T:
+    """``share()``, again if PyTorch's helper process took too long to answer, as on a busy machine.
+
+    PyTorch waits for it for a second. Raises ``RuntimeError``.
+    """
+    for left in range(_TRIES - 1, -1, -1):
+        try:
+            return share()
+        except RuntimeError as problem:
+            if not left or "timed out" not in str(problem):
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 @contextmanager

@@ -221,3 +221,26 @@ def test_what_a_dead_webui_left_in_the_weights_is_put_right_from_the_file(model,
     assert weights.altered() == []
     assert all(torch.equal(tensor, file.tensors[key]) for key, tensor in weights.tensors.items())
     assert [event["event"] for event in read_events(run.events_file)[0]] == ["held", "resumed"]
+
+
+@pytest.mark.parametrize("words, tries, works", [
+    ("Shared memory manager connection has timed out", 3, True),
+    ("Shared memory manager connection has timed out", 99, False), ("No space left on device", 1, False)])
+def test_a_helper_of_pytorch_that_is_slow_on_a_busy_machine_is_asked_again(monkeypatch, words, tries, works):
+    from lib_lora_train.host.sharing import shared_handles
+
+    share, failed = torch.Tensor.share_memory_, []
+
+    def slow(tensor: torch.Tensor) -> torch.Tensor:
+        if len(failed) < tries:
+            failed.append(words)
+            raise RuntimeError(words)
+        return share(tensor)
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", slow)
+    tensor = torch.ones(4)
+    if works:
+        assert shared_handles({"a": tensor}) and tensor.is_shared()
+    else:
+        with pytest.raises(RuntimeError, match=words):
+            shared_handles({"a": tensor})
