@@ -37,7 +37,11 @@ export class CaptionPicture {
         /** @type {PictureFacts|null} the server's last response */
         this.shown = null;
         this.shownImage = new ShownImage(set);
-        this.tools = imageToolbar(set, () => (this.body.classList.contains("tl-pending") ? null : this.picture));
+        /** @type {number|null} the image that is being requested */
+        this.asked = null;
+        /** @type {{number: number|null, act: (picture: PictureFacts) => void}|null} what was clicked while it loads */
+        this.wanted = null;
+        this.tools = imageToolbar(set, (act) => this.whenShown(act));
         this.name = h("p", {class: "tl-capname"}, "");
         this.facts = h("p", {class: "tl-note"}, "");
         this.pair = pairLine(set);
@@ -49,7 +53,8 @@ export class CaptionPicture {
         this.text = h("textarea", {class: "tl-input tl-textarea", id: "tl_caption_text", rows: "6", spellcheck: "false",
             "aria-label": "Caption of this image", on: {change: () => this.saveText(),
                 keydown: (event) => this.onTextKey(event)}});
-        this.mode = button("As text", {kind: "quiet", small: true, click: () => this.setMode(!this.asText)});
+        this.mode = button("As text", {kind: "quiet", small: true,
+            click: () => this.whenShown(this.setMode.bind(this, !this.asText))});  // the mode that its label names
         this.chunks = h("p", {class: "tl-note", id: "tl_chunk_words"}, "");
         this.marked = h("p", {class: "tl-marked", "aria-label": "The caption with the ends of its chunks"});
         this.tagPart = h("div", {class: "tl-captags"}, this.chips, this.add.element, this.likely);
@@ -60,15 +65,15 @@ export class CaptionPicture {
         this.element = h("aside", {class: "tl-cappicture", "aria-label": "The selected image"}, this.empty, this.body);
         this.loadSoon = later(() => this.load(), 50);
         set.when("selection", () => {
-            if (!this.picture || this.picture.number !== set.current) this.loadSoon();
+            if (this.wanted?.number !== set.current) this.wanted = null;
+            if ((!this.ready || this.stale) && (set.current === null || this.asked !== set.current)) this.loadSoon();
         });
         set.when("edited", (numbers) => {
-            if (!this.picture || !numbers.includes(this.picture.number)) return;
-            this.stale = true;
-            this.loadSoon();
+            if (this.picture && numbers.includes(this.picture.number)) this.stale = true;
+            if (set.current !== null && numbers.includes(set.current)) this.loadSoon();
         });
         set.when("opened", ({same}) => {
-            if (!same) this.picture = null;  // another image may have its number
+            if (!same) this.picture = this.asked = this.wanted = null;  // another image may have its number
             this.loadSoon();
         });
         on("setting", ({keys}) => {
@@ -86,7 +91,9 @@ export class CaptionPicture {
         }
         this.drawFirst(number);
         const {session} = this.set;
+        this.asked = number;
         const answer = await this.set.ask("picture", {numbers: [number], ...framing()}, {quiet: true}).catch(() => null);
+        if (this.asked === number) this.asked = null;
         if (number !== this.set.current || session !== this.set.session || !answer) return;
         const other = !this.picture || this.picture.number !== number;
         if (!other && this.saving) return;  // already shows the changes being saved
@@ -99,12 +106,29 @@ export class CaptionPicture {
         this.stale = false;
         if (other) this.asText = answer.prose;
         this.draw(other);
+        const {wanted} = this;
+        this.wanted = null;
+        wanted?.act(answer);
+    }
+
+    /** Whether the selected image is the one shown, with its caption. */
+    get ready() {
+        return this.picture !== null && this.picture.number === this.set.current && !this.body.classList.contains("tl-pending");
+    }
+
+    /** Act on the selected image, once it has loaded unless another is selected first. @param {(picture: PictureFacts) => void} act */
+    whenShown(act) {
+        if (this.ready && this.picture) act(this.picture);
+        else {
+            this.wanted = {number: this.set.current, act};
+            if (this.asked !== this.set.current) this.loadSoon();
+        }
     }
 
     /** Show what the grid already has, without waiting. @param {number} number */
     drawFirst(number) {
         const cell = this.set.cells.get(number);
-        if (!cell || (this.picture && this.picture.number === number)) return;
+        if (!cell || this.ready) return;
         this.body.hidden = false;
         this.empty.hidden = true;
         this.shownImage.showFirst(cell);

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
-from .conftest import PANEL, choose, wait_for_count
+from .conftest import PANEL, cell, choose, wait_for_chips, wait_for_count
 
 DIALOG = "#tl_crop"
+PICTURE = "**/train-lora/captions/picture"
 
 
 def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
@@ -28,6 +32,74 @@ def open_crop(page: Page, name: str) -> None:
     choose(page, name)
     page.locator(f"{PANEL} .tl-imagetools button", has_text="Crop").click()
     page.locator(f"{DIALOG} .tl-crop-buttons button", has_text="Detail").first.wait_for()
+
+
+@contextmanager
+def loading(page: Page, name: str) -> Iterator[None]:
+    """Select an image, whose data, and that of images selected meanwhile, arrives only afterwards."""
+    held: list[Route] = []
+    holding = True
+    page.route(PICTURE, lambda route: held.append(route) if holding else route.continue_())
+    with page.expect_request(PICTURE):
+        cell(page, name).click()
+    page.locator(f"{PANEL} .tl-pending .tl-capname", has_text=f"{name}.png").wait_for()
+    yield
+    holding = False
+    for route in held:
+        route.continue_()
+    page.locator(f"{PANEL} .tl-capbody:not(.tl-pending)").wait_for()
+    page.unroute(PICTURE)
+
+
+def test_a_tool_clicked_while_an_image_loads_opens_on_it_unless_another_is_selected(editor):
+    page = editor()
+    choose(page, "00")
+    crop = page.locator(f"{PANEL} .tl-imagetools button", has_text="Crop")
+    with loading(page, "01"):
+        crop.click()
+        expect(page.locator(DIALOG)).to_have_count(0)
+    expect(page.locator(DIALOG)).to_contain_text("Crop 01.png")
+    page.keyboard.press("Escape")
+    expect(page.locator(DIALOG)).to_have_count(0)
+    with loading(page, "02"):
+        crop.click()
+        cell(page, "03").click()
+        page.locator(f"{PANEL} .tl-pending .tl-capname", has_text="03.png").wait_for()
+    wait_for_chips(page, "penny", "brown hair", "number 3", "boots", "red boots")
+    expect(page.locator(DIALOG)).to_have_count(0)
+    with loading(page, "02"):
+        crop.click()
+        cell(page, "03").click()  # which was shown before, and is again
+        page.locator(f"{PANEL} .tl-pending .tl-capname", has_text="03.png").wait_for()
+    wait_for_chips(page, "penny", "brown hair", "number 3", "boots", "red boots")
+    expect(page.locator(DIALOG)).to_have_count(0)
+
+
+def test_the_mode_clicked_while_an_image_loads_does_not_show_the_caption_of_the_image_before(editor):
+    page = editor()
+    choose(page, "00")
+    with loading(page, "01"):
+        shown = page.locator(f"{PANEL} .tl-capbody").evaluate("""body => {
+            body.querySelector(".tl-caphead button").click();
+            return [body.classList.contains("tl-pending"), body.querySelector(".tl-capname").textContent];
+        }""")  # at once: another reply of the server would show the right image again
+        assert shown == [True, "2_penny/01.png"]
+    expect(page.locator("#tl_caption_text")).to_have_value("penny, blonde hair, number 1, boots, red boots")
+
+
+def test_an_image_that_is_loading_is_asked_for_once_though_the_grid_changes(editor):
+    page, asked = editor(), []
+    choose(page, "00")
+    with page.expect_response(lambda answer: answer.url.endswith("/captions/view") and answer.json()["sizes_ready"]):
+        page.fill("#tl_captions_filter", "penny")  # sizes that arrive later are a reason to ask again
+    page.on("request", lambda request: asked.append(request.post_data_json["numbers"])
+            if request.url.endswith("/captions/picture") else None)
+    with loading(page, "01"):
+        page.fill("#tl_captions_filter", "boots")
+        wait_for_count(page, "19 of 40")
+        page.evaluate("() => new Promise((ended) => setTimeout(ended, 50))")  # ends after the timer of a second request
+    wait_for_chips(page, "penny", "blonde hair", "number 1", "boots", "red boots")
+    assert asked.count([1]) == 1
 
 
 def test_a_part_is_dragged_nudged_and_saved_as_an_image_of_its_own(editor, folder):
