@@ -286,8 +286,9 @@ def field(page: Page, name: str) -> Any:
         section = page.locator(f'#tl-panel-train .tl-section-body:has(.tl-field[data-key$=".{name}"])')
         section.locator("details").first.evaluate("fold => { fold.open = true }")
         without_effect = section.get_by_role("button", name="no effect here")
-        if not control.is_visible() and without_effect.is_visible():
-            without_effect.click()
+        # at once, since an answer of the server may show the field and take the button away meanwhile
+        eventually(page, lambda: control.is_visible() or without_effect.evaluate_all(
+            "buttons => buttons.filter((one) => one.checkVisibility()).forEach((one) => one.click())"), True)
     control.wait_for()
     return control
 
