@@ -161,8 +161,7 @@ def test_a_run_whose_loss_exploded_offers_a_lower_rate(make_webui, open_tab, pic
 def test_curves_are_switched_on_and_off_and_stay_so(finished):
     page = finished
     shown = f"{TRAIN} .tl-curves .tl-plot:visible"
-    page.wait_for_function("""all => [...document.querySelectorAll(all)]
-        .filter((one) => one.checkVisibility()).length === 1""", arg=f"{TRAIN} .tl-curves .tl-plot")
+    expect(page.locator(shown)).to_have_count(1)
     assert [curve.get_attribute("data-curve") for curve in page.locator(shown).all()] == ["rate"]
     for name in ("Gradient norm", "Weight norm", "Learning rate"):
         page.locator(TRAIN).get_by_role("button", name=name).click()

@@ -224,20 +224,23 @@ def test_a_word_that_was_typed_before_the_folder_is_loaded_stays(page, sets):
     expect(field(page, "activation_tag")).to_have_value("mine")
 
 
-def hold_overviews(page):
-    """What the page asks about its folder from now on is answered only when the test lets it."""
-    held = []
-    page.route("**/train-lora/dataset/overview", lambda route: held.append(route))
-    return held
+OVERVIEW = "**/train-lora/dataset/overview"
+
+
+def load_held(page):
+    """Click Load; returns its button, and the requests, which are answered only when the test lets them."""
+    load, held = page.locator("#tl_dataset_load"), []
+    page.route(OVERVIEW, lambda route: held.append(route))
+    with page.expect_request(OVERVIEW):
+        load.click()
+    expect(load).to_be_disabled()
+    return load, held
 
 
 def test_a_load_that_a_changed_setting_starts_again_is_still_the_users(page, sets):
     fill_in(page, sets / "penny")
-    load, held = page.locator("#tl_dataset_load"), hold_overviews(page)
-    with page.expect_request("**/train-lora/dataset/overview"):
-        load.click()
-    expect(load).to_be_disabled()
-    with page.expect_request("**/train-lora/dataset/overview"):
+    load, held = load_held(page)
+    with page.expect_request(OVERVIEW):
         page.evaluate("TrainLora.form.set('dataset.flip_aug', true)")
     expect(load).to_be_disabled()
     eventually(page, lambda: len(held), 2)
@@ -248,10 +251,7 @@ def test_a_load_that_a_changed_setting_starts_again_is_still_the_users(page, set
 
 def test_asking_with_an_empty_box_ends_the_load_before_it(page, sets):
     fill_in(page, sets / "penny")
-    load, held = page.locator("#tl_dataset_load"), hold_overviews(page)
-    with page.expect_request("**/train-lora/dataset/overview"):
-        load.click()
-    expect(load).to_be_disabled()
+    load, held = load_held(page)
     page.fill("#tl_dataset_folder", "")
     with page.expect_event("requestfailed", lambda request: request.url.endswith("/dataset/overview")):
         page.locator("#tl_dataset_folder").press("Enter")
