@@ -20,7 +20,7 @@ import {filterWords, makeMasksButton, maskSwitch} from "./masks/bar.js";
 import {SelectedImages} from "./selected.js";
 import {showImages, suspectsButton} from "./image/suspects.js";
 import {CaptionSet} from "./set.js";
-import {TagList, tagInFilter} from "./tag_list.js";
+import {TagList, onOffHint} from "./tag_list.js";
 import {captionHistory} from "./windows/history.js";
 import {importCaptions} from "./windows/incoming.js";
 import {renameTag} from "./windows/rename.js";
@@ -47,7 +47,7 @@ class CaptionsTab {
         this.opened = this.activationKey = "";
         const setFilter = (/** @type {string} */ text) => this.setFilter(text);
         this.picture = new CaptionPicture(set, setFilter);
-        this.grid = new CaptionGrid(set, {open: () => this.picture.focus(), remove: () => this.remove()});
+        this.grid = new CaptionGrid(set, {open: () => this.picture.whenShown(() => this.grid.isFocused && this.picture.focus()), remove: () => this.remove()});
         this.tagList = new TagList(set, setFilter, (tag) => renameTag(set, tag, (name) => this.tagList.renamed(tag, name)));
         this.clipboard = new CaptionClipboard(set, () => this.selected.changed());
         this.selected = new SelectedImages(set, this.clipboard, () => this.tagSelected());
@@ -82,7 +82,6 @@ class CaptionsTab {
         this.filterProblem = h("div", {class: "tl-filter-problem", id: "tl_captions_filter_problem",
             "aria-live": "polite", hidden: true});
         this.count = h("span", {class: "tl-capcount", "aria-live": "polite"}, "");
-        this.onOff = h("p", {class: "tl-hint", hidden: true});
         this.suspects = suspectsButton(set, (numbers) => this.showNumbers(numbers));
         this.bar = this.filterBar();
         this.side = h("div", {class: "tl-capside"}, this.tagList.element);
@@ -124,7 +123,7 @@ class CaptionsTab {
             {kind: "quiet", icon: "info", iconOnly: true, click: () => this.explain()})),
         this.filterProblem, h("div", {class: "tl-capline"}, this.count,
             makeButton("Invert selection", {small: true, kind: "quiet", click: () => this.set.invert()}),
-            makeButton("Next without a caption", {small: true, kind: "quiet", click: () => this.jump()}), this.suspects, maskSwitch(), sort, size), this.onOff);
+            makeButton("Next without a caption", {small: true, kind: "quiet", click: () => this.jump()}), this.suspects, maskSwitch(), sort, size), onOffHint(this.set));
     }
 
     listen() {
@@ -209,7 +208,6 @@ class CaptionsTab {
             button.title = label ? `${word}: ${label}` : `Nothing to ${word.toLowerCase()}`;
         }
         this.checkActivation();
-        this.showOnOff();
     }
 
     async checkActivation() {
@@ -217,7 +215,9 @@ class CaptionsTab {
         const key = `${tag}:${this.set.about ? this.set.about.revision : 0}`;
         if (key === this.activationKey || !this.set.isOpen) return;
         this.activationKey = key;
-        const answer = tag ? await this.set.ask("activation", {tag}, {quiet: true}).catch(() => null) : null;
+        const answer = tag ? await this.set.ask("activation", {tag}, {quiet: true}).catch(() => null) : {numbers: []};
+        if (key !== this.activationKey) return;  // asked again
+        if (!answer) this.activationKey = "";  // asked again when the set is shown again
         const numbers = answer ? answer.numbers : [];
         this.mind.hidden = !numbers.length;
         if (!numbers.length) return;
@@ -225,16 +225,6 @@ class CaptionsTab {
             "A caption without it makes it unreliable."), makeButton(numbers.length > 1 ? "Show them" : "Show it", {small: true, click: () => this.showNumbers(numbers)}),
         makeButton("Put it first", {small: true, kind: "primary", click: () => this.set.edit("apply", {numbers,
             operation: {kind: "add", tags: [tag], place: "first", include_prose: true}, activation_tag: tag})}));
-    }
-
-    /** If the filter is a single tag, show how many images have it and how many do not. */
-    async showOnOff() {
-        const tag = this.set.filter.trim().replace(/^"(.*)"$/, "$1");
-        const one = this.set.tags.find(([name]) => tagInFilter(name) === this.set.filter.trim());
-        this.onOff.hidden = !one;
-        if (!one) return;
-        const found = await this.set.ask("on-off", {tag}, {quiet: true}).catch(() => null);
-        if (found) fill(this.onOff, icon("bulb"), h("span", {}, `On in ${format.number(found.on)}, off in ${format.number(found.off)}. ${found.advice}`));
     }
 
     /**
@@ -245,7 +235,6 @@ class CaptionsTab {
         const said = problem || hint;
         this.filterProblem.hidden = !said;
         this.filter.classList.toggle("tl-wrong", Boolean(problem));
-        if (problem) this.onOff.hidden = true;
         if (!said) return;
         const {text, start, end} = said;
         const typed = this.set.filter;
@@ -270,11 +259,9 @@ class CaptionsTab {
 
     /** Go to the next shown image without a caption. */
     async jump() {
-        const next = await this.set.nextWithoutCaption().catch(() => null);
-        if (next === null) {
-            toast("info", "Every image shown has a caption.");
-            return;
-        }
+        const next = await this.set.nextWithoutCaption().catch(() => undefined);
+        if (next === null) toast("info", "Every image shown has a caption.");
+        if (typeof next !== "number") return;  // a toast says why
         this.set.choose(next);
         this.grid.reveal(next);
     }

@@ -58,6 +58,11 @@ export class CaptionGrid {
         new ResizeObserver(() => this.relayout()).observe(this.element);
     }
 
+    /** Whether keys act on the images: nothing else was clicked. */
+    get isFocused() {
+        return document.activeElement === document.body || this.element.contains(document.activeElement);
+    }
+
     /** @param {string} name small, medium or large */
     setSize(name) {
         store.set("captions.size", name);

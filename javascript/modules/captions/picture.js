@@ -1,11 +1,11 @@
 /** The current image, large, with its caption as text or as tag chips that can be dragged and removed. */
 
 import {fill, h, later, on, setText} from "../core/dom.js";
-import {format} from "../core/format.js";
-import {button, emptyState, findings, icon, setLabel} from "../core/parts.js";
+import {button, emptyState, findings, setLabel, unread} from "../core/parts.js";
 import {form} from "../train/form.js";
-import {chunkMarks, chunkWords, factsOf, isAfter, markElement, markedText, markWords, placeOf, problemsOf} from "./chips.js";
+import {chunkWords, factsOf, markedText, problemsOf} from "./chips.js";
 import {tagInput} from "./complete.js";
+import {CaptionChips} from "./image/caption_chips.js";
 import {ShownImage} from "./image/shown.js";
 import {pairLine} from "./image/pair.js";
 import {imageToolbar} from "./image/toolbar.js";
@@ -13,13 +13,9 @@ import {imageToolbar} from "./image/toolbar.js";
 /** Settings that affect which tokens of a caption are trained. */
 const FRAMING = ["dataset.caption_prefix", "dataset.caption_suffix", "dataset.keep_tokens_separator"];
 const CHUNKS = [...FRAMING, "base.max_token_length", "dataset.keep_tokens", "dataset.shuffle_caption"];
-/** @type {Record<string, number>} */
-const STEPS = {ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1};
 
 /** @typedef {import("./answers").Cell} Cell */
 /** @typedef {import("./answers").PictureFacts} PictureFacts */
-/** @typedef {import("./answers").TagFacts} TagFacts */
-/** @typedef {import("./chips.js").Drag} Drag */
 
 export class CaptionPicture {
     /** @param {import("./set.js").CaptionSet} set @param {(filter: string) => void} setFilter */
@@ -31,9 +27,6 @@ export class CaptionPicture {
         this.asText = false;
         this.saving = 0;
         this.stale = false;  // the caption has changed since it was requested
-        this.changing = false;
-        /** @type {number|undefined} the index of the dragged chip */
-        this.dragged = undefined;
         /** @type {PictureFacts|null} the server's last response */
         this.shown = null;
         this.shownImage = new ShownImage(set);
@@ -46,7 +39,8 @@ export class CaptionPicture {
         this.facts = h("p", {class: "tl-note"}, "");
         this.pair = pairLine(set);
         this.problem = h("div", {});
-        this.chips = h("ul", {class: "tl-capchips", "aria-label": "Tags of this image"});
+        this.failed = h("div", {});
+        this.chips = new CaptionChips(set, (change) => this.saveTags(change));
         this.add = tagInput(set, {label: "Add tags to this image", placeholder: "Add a tag, Enter", several: true,
             id: "tl_caption_add", enter: (text) => this.addTags(text)});
         this.likely = h("div", {class: "tl-likely"});
@@ -57,9 +51,9 @@ export class CaptionPicture {
             click: () => this.whenShown(this.setMode.bind(this, !this.asText))});  // the mode that its label names
         this.chunks = h("p", {class: "tl-note", id: "tl_chunk_words"}, "");
         this.marked = h("p", {class: "tl-marked", "aria-label": "The caption with the ends of its chunks"});
-        this.tagPart = h("div", {class: "tl-captags"}, this.chips, this.add.element, this.likely);
+        this.tagPart = h("div", {class: "tl-captags"}, this.chips.element, this.add.element, this.likely);
         this.body = h("div", {class: "tl-capbody", hidden: true}, this.shownImage.element, this.tools, h("div", {class: "tl-caphead"},
-            h("div", {class: "tl-capwords"}, this.name, this.facts, this.pair.element), this.mode), this.problem, this.tagPart, this.text, this.marked, this.chunks);
+            h("div", {class: "tl-capwords"}, this.name, this.facts, this.pair.element), this.mode), this.failed, this.problem, this.tagPart, this.text, this.marked, this.chunks);
         this.empty = emptyState("No image selected", "Click one, or move with the arrow keys. Enter goes to its " +
             "tags, Delete moves it to the trash, Ctrl+Z undoes anything.");
         this.element = h("aside", {class: "tl-cappicture", "aria-label": "The selected image"}, this.empty, this.body);
@@ -67,6 +61,9 @@ export class CaptionPicture {
         set.when("selection", () => {
             if (this.wanted?.number !== set.current) this.wanted = null;
             if ((!this.ready || this.stale) && (set.current === null || this.asked !== set.current)) this.loadSoon();
+        });
+        set.when("cells", (numbers) => {
+            if (set.current !== null && !this.ready && numbers.includes(set.current)) this.pend(set.cells.get(set.current));
         });
         set.when("edited", (numbers) => {
             if (this.picture && numbers.includes(this.picture.number)) this.stale = true;
@@ -92,16 +89,17 @@ export class CaptionPicture {
         this.drawFirst(number);
         const {session} = this.set;
         this.asked = number;
-        const answer = await this.set.ask("picture", {numbers: [number], ...framing()}, {quiet: true}).catch(() => null);
+        const answer = await this.set.ask("picture", {numbers: [number], ...framing()}, {quiet: true}).catch((failure) => ({failure}));
         if (this.asked === number) this.asked = null;
-        if (number !== this.set.current || session !== this.set.session || !answer) return;
+        if (number !== this.set.current || session !== this.set.session) return;
+        if ("failure" in answer) {
+            this.fail(answer.failure);
+            return;
+        }
         const other = !this.picture || this.picture.number !== number;
         if (!other && this.saving) return;  // already shows the changes being saved
         this.picture = answer;
-        if (other) {
-            this.changing = false;
-            this.dragged = undefined;
-        }
+        if (other) this.chips.forget();
         this.shown = {...answer};
         this.stale = false;
         if (other) this.asText = answer.prose;
@@ -109,6 +107,13 @@ export class CaptionPicture {
         const {wanted} = this;
         this.wanted = null;
         wanted?.act(answer);
+    }
+
+    /** Say so in the caption's place. What was clicked waits for the next answer. @param {unknown} error */
+    fail(error) {
+        fill(this.failed, unread("The caption", error, () => this.load()));
+        if (this.ready) return;
+        this.pend(this.set.cells.get(this.set.current ?? -1));
     }
 
     /** Whether the selected image is the one shown, with its caption. */
@@ -127,13 +132,20 @@ export class CaptionPicture {
 
     /** Show what the grid already has, without waiting. @param {number} number */
     drawFirst(number) {
+        if (this.ready) return;
+        fill(this.failed);
         const cell = this.set.cells.get(number);
-        if (!cell || this.ready) return;
+        if (cell) this.pend(cell);
+    }
+
+    /** Show the image without its caption. @param {Cell} [cell] what the grid has of it, if anything */
+    pend(cell) {
         this.body.hidden = false;
         this.empty.hidden = true;
-        this.shownImage.showFirst(cell);
-        setText(this.name, cell.path);
         this.body.classList.add("tl-pending");
+        setText(this.name, cell ? cell.path : "");
+        if (cell) this.shownImage.showFirst(cell);
+        else this.shownImage.element.hidden = true;
     }
 
     /** @param {boolean} other whether the image has changed */
@@ -143,6 +155,7 @@ export class CaptionPicture {
         this.body.hidden = false;
         this.empty.hidden = true;
         this.body.classList.remove("tl-pending");
+        fill(this.failed);
         this.shownImage.show(picture);
         setText(this.name, picture.path);
         setText(this.facts, factsOf(picture, this.limit));
@@ -168,37 +181,8 @@ export class CaptionPicture {
     }
 
     drawChips() {
-        const {picture} = this;
-        if (!picture || this.changing || this.dragged !== undefined) return;  // rendered when that ends
-        const focused = document.activeElement && document.activeElement.closest("li");
-        const held = focused ? [...this.chips.children].indexOf(focused) : -1;
         const {shuffled, kept} = shuffling();
-        const marks = chunkMarks(picture.tag_list, this.limit, shuffled ? kept : 0);
-        fill(this.chips, picture.tag_list.map((item, place) => this.chip(item, place, marks[place])));
-        if (held >= 0) this.focusChip(Math.min(held, this.chips.children.length - 1));
-    }
-
-    /** @param {number} place */
-    focusChip(place) {
-        const chip = this.chips.children[place];
-        if (chip instanceof HTMLElement) chip.focus();
-    }
-
-    /** @param {TagFacts} item @param {number} place @param {import("./chips.js").Mark} mark */
-    chip(item, place, mark) {
-        const first = place === 0 && item.tag === this.set.activationTag;
-        const remove = h("button", {type: "button", class: "tl-chip-x", "aria-label": `Remove ${item.tag}`, tabindex: "-1",
-            title: "Remove", on: {click: () => this.removeTag(place)}}, icon("close"));
-        const kind = `${first ? " tl-chip-first" : ""}${mark.beyond ? " tl-beyond" : ""}${mark.kept ? " tl-chip-kept" : ""}`;
-        return h("li", {class: `tl-chip${kind}`, draggable: "true", tabindex: place ? "-1" : "0", data: {tag: item.tag},
-            title: `${format.plural(item.count, "image")} with it. Drag to order, double click to change. ${markWords(mark, this.limit)}`,
-            on: {keydown: (event) => this.onChipKey(event, place), dblclick: () => this.change(place),
-                dragstart: (event) => this.startDrag(event, place), dragover: (event) => this.dragOver(event),
-                dragleave: (event) => event.currentTarget.classList.remove("tl-drop-before", "tl-drop-after"),
-                drop: (event) => this.drop(event, place), dragend: () => this.endDrag()}},
-        mark.cut ? null : markElement(mark), h("span", {class: "tl-chip-tag"}, item.tag), mark.cut ? markElement(mark) : null,
-        item.confidence === null ? null : h("span", {class: "tl-chip-sure", title: "Tagger confidence"},
-            `${Math.round(100 * item.confidence)}%`), remove);
+        if (this.picture) this.chips.show(this.picture.tag_list, this.limit, shuffled ? kept : 0);
     }
 
     /** @param {PictureFacts} picture */
@@ -248,109 +232,6 @@ export class CaptionPicture {
             const there = new Set(tags.map((tag) => tag.toLowerCase()));
             return [...tags, ...more.filter((tag) => !there.has(tag.toLowerCase()))];
         });
-    }
-
-    /** @param {number} place */
-    removeTag(place) {
-        const tag = this.tags[place];
-        this.saveTags((tags) => tags.filter((_, index) => index !== placeOf(tags, tag, place)));
-    }
-
-    /** @param {number} from @param {number} to */
-    moveTag(from, to) {
-        const tag = this.tags[from];
-        return this.saveTags((tags) => {
-            const rest = tags.filter((_, index) => index !== placeOf(tags, tag, from));
-            if (rest.length < tags.length) rest.splice(to, 0, tag);
-            return rest;
-        });
-    }
-
-    /** @param {number} place */
-    change(place) {
-        const before = this.tags[place];
-        const box = tagInput(this.set, {label: `Change ${before}`, enter: (text) => finish(text)});
-        let done = false;
-        const finish = (/** @type {string} */ text) => {
-            if (done) return;
-            done = true;  // removing the box blurs it, which would finish again
-            this.changing = false;
-            this.drawChips();
-            const tag = text.trim();
-            if (tag && tag !== before) {
-                this.saveTags((tags) => tags.map((other, index) => index === placeOf(tags, before, place) ? tag : other));
-            } else {
-                this.focusChip(place);
-            }
-        };
-        box.element.classList.add("tl-chip-change");
-        box.input.value = before;
-        box.input.addEventListener("blur", () => finish(box.input.value));
-        box.input.addEventListener("keydown", (event) => {
-            if (event.key === "Escape") finish(before);
-        });
-        this.changing = true;
-        this.chips.children[place].replaceWith(box.element);
-        box.input.focus();
-        box.input.select();
-    }
-
-    /** @param {KeyboardEvent} event @param {number} place */
-    onChipKey(event, place) {
-        const step = STEPS[event.key];
-        const next = step ? place + step : place;
-        if (event.target !== event.currentTarget) return;
-        if (step && (next < 0 || next >= this.chips.children.length)) return;
-        if (step && event.altKey) {
-            this.moveTag(place, next);
-            this.focusChip(next);
-        } else if (step) {
-            this.focusChip(next);
-        } else if (event.key === "Delete" || event.key === "Backspace") {
-            this.removeTag(place);
-        } else if (event.key === "Enter" || event.key === "F2") {
-            this.change(place);
-        } else {
-            return;
-        }
-        event.preventDefault();
-        event.stopPropagation();
-    }
-
-    /** @param {Drag} event @param {number} place */
-    startDrag(event, place) {
-        this.dragged = place;
-        if (event.dataTransfer) {
-            event.dataTransfer.effectAllowed = "move";
-            event.dataTransfer.setData("text/plain", this.tags[place]);
-        }
-        event.currentTarget.classList.add("tl-dragged");
-    }
-
-    /** @param {Drag} event */
-    dragOver(event) {
-        if (this.dragged === undefined) return;
-        event.preventDefault();
-        const after = isAfter(event);
-        event.currentTarget.classList.toggle("tl-drop-after", after);
-        event.currentTarget.classList.toggle("tl-drop-before", !after);
-    }
-
-    /** @param {Drag} event @param {number} place */
-    drop(event, place) {
-        if (this.dragged === undefined) return;
-        event.preventDefault();
-        const from = this.dragged;
-        let to = place + (isAfter(event) ? 1 : 0);
-        if (to > from) to -= 1;
-        this.endDrag();
-        if (to !== from) this.moveTag(from, to);
-    }
-
-    endDrag() {
-        if (this.dragged === undefined) return;
-        this.dragged = undefined;
-        this.drawChips();
     }
 
     async saveText() {

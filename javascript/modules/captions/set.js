@@ -253,17 +253,18 @@ export class CaptionSet extends EventTarget {
         try {
             const answer = /** @type {unknown} */ (await api(`captions/${route}`, {...options, body: full, quiet: true}));
             return /** @type {CaptionRoutes[R]} */ (answer);
-        } catch (error) {
+        } catch (caught) {
+            const error = failureOf(caught).status === REOPEN ? await this.reopen(caught) : caught;
             const {name, message, problems, status} = failureOf(error);
-            if (status === REOPEN) {
-                this.forget();
-                await this.open(this.folder);
-            }
-            if (!options.quiet && name !== "AbortError") {
-                toast(status === REOPEN ? "info" : "error", message, {problems});
-            }
+            if (!options.quiet && name !== "AbortError") toast(status === REOPEN ? "info" : "error", message, {problems});
             throw error;
         }
+    }
+
+    /** The webui has closed the set. @param {unknown} error that says so @returns {Promise<unknown>} what to report */
+    async reopen(error) {
+        this.forget();
+        return this.open(this.folder).then(() => error, (other) => other);
     }
 
     /** Update the dataset's state from a response. @param {SetState} answer */

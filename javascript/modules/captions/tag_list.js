@@ -1,7 +1,8 @@
 /** The tags of the shown images with counts, which a click adds to the filter. */
 
-import {h, setText, svg} from "../core/dom.js";
+import {fill, h, setText, svg} from "../core/dom.js";
 import {format} from "../core/format.js";
+import {icon} from "../core/parts.js";
 
 const SPECIAL = /[,()"\\*?]|\b(AND|OR|NOT)\b|^(nocaption|prose|mask|nomask)$|[a-z]\s*[=:<>!]/i;
 
@@ -124,6 +125,31 @@ export class TagList {
         const not = word === "AND NOT";
         this.setFilter(before ? `${bracketed} ${word} ${inFilter(tag)}` : `${not ? "NOT " : ""}${inFilter(tag)}`);
     }
+}
+
+/**
+ * Below the filter, if that is a single tag: how many images have it and how many do not.
+ * @param {import("./set.js").CaptionSet} set @returns {HTMLElement}
+ */
+export function onOffHint(set) {
+    const element = h("p", {class: "tl-hint", hidden: true});
+    let about = "";
+    const show = async () => {
+        const {filter} = set;
+        const one = set.tags.some(([name]) => inFilter(name) === filter.trim());
+        if (!one || about !== filter) element.hidden = true;
+        if (!one) return;
+        const found = await set.ask("on-off", {tag: filter.trim().replace(/^"(.*)"$/, "$1")}).catch(() => null);
+        if (!found || filter !== set.filter) return;  // a toast says why, or it is asked again
+        about = filter;
+        element.hidden = false;
+        fill(element, icon("bulb"), h("span", {}, `On in ${format.number(found.on)}, off in ${format.number(found.off)}. ${found.advice}`));
+    };
+    set.when("view", show);
+    set.when("problem", (problem) => {
+        if (problem) element.hidden = true;
+    });
+    return element;
 }
 
 export {inFilter as tagInFilter};

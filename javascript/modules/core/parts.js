@@ -1,6 +1,6 @@
 /** UI components of all sub-tabs: icons, buttons, cards, messages, toasts. */
 
-import {h, setText, svg, uniqueId} from "./dom.js";
+import {failureOf, h, setText, svg, uniqueId} from "./dom.js";
 import {format} from "./format.js";
 import {toastShelf} from "./shell.js";
 
@@ -102,6 +102,32 @@ export function findings(findings) {
                     format.plural(finding.files.length, "file"),
                     h("ul", {class: "tl-paths"}, finding.files.map((file) => h("li", {}, file)))) : null));
     }));
+}
+
+/**
+ * What went wrong, with a button that tries it again.
+ * @param {string[]} texts @param {() => unknown} again may return a promise: the button waits for it
+ * @returns {HTMLElement}
+ */
+export function tryAgain(texts, again) {
+    return h("div", {class: "tl-again", role: "alert"}, findings(texts.map((text) => ({level: "error", text}))), h("div", {class: "tl-row"},
+        button("Try again", {small: true, icon: "reset", click: async ({currentTarget}) => {
+            const pressed = /** @type {HTMLButtonElement} */ (currentTarget);
+            pressed.disabled = true;
+            await again();
+            pressed.disabled = false;
+        }})));
+}
+
+/**
+ * Shown in the place of what a failed request should have brought.
+ * @param {string} what the subject of the sentence: "The caption" @param {unknown} error of the request
+ * @param {() => unknown} again asks again
+ * @returns {HTMLElement}
+ */
+export function unread(what, error, again) {
+    const {message, problems} = failureOf(error);
+    return tryAgain([`${what} cannot be read: ${message}`, ...problems.filter((text) => text !== message)], again);
 }
 
 /** @type {Record<string, string>} */

@@ -2,7 +2,7 @@
 
 import {api, fill, h, on, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {button, card, emptyState, findings, fold} from "../core/parts.js";
+import {button, card, emptyState, findings, fold, tryAgain, unread} from "../core/parts.js";
 import {PredictionNotice} from "../core/prediction.js";
 import {poll} from "../core/shell.js";
 import {readTxt2img} from "../core/txt2img_form.js";
@@ -67,7 +67,15 @@ export class StripCard {
     }
 
     async ask() {
-        if (this.run) this.take(this.run, await api(pathOf(this.run), {quiet: true}));
+        const {run} = this;
+        if (!run) return;
+        try {
+            this.take(run, await api(pathOf(run), {quiet: true}));
+        } catch (error) {
+            if (run !== this.run || this.pause()) return;  // it is asked again
+            this.element.hidden = false;
+            fill(this.problem, unread("The test strip", error, () => this.poller.wake()));
+        }
     }
 
     /** Seconds until the next poll; 0 for none while nothing is being generated. */
@@ -117,9 +125,7 @@ export class StripCard {
     finding() {
         const {error, waits_for: waits} = this.facts;
         if (waits && !error) return findings([{level: "note", text: waits}]);
-        if (!error) return null;
-        return [findings([{level: "error", text: error}]), h("div", {class: "tl-row"}, button("Try again",
-            {small: true, icon: "reset", click: () => this.change({on: true}, false)}))];
+        return error ? tryAgain([error], () => this.change({on: true}, false)) : null;
     }
 
     showButtons() {

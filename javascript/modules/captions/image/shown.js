@@ -41,6 +41,7 @@ export class ShownImage {
         const {width, height} = picture;
         const src = this.set.image(picture, 512);
         this.number = picture.number;
+        this.element.hidden = false;
         if (this.image.getAttribute("src") !== src) this.image.src = src;
         this.image.alt = picture.text || picture.name;
         this.frame.style.aspectRatio = width ? `${width} / ${height}` : "1";
