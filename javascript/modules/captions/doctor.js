@@ -2,7 +2,7 @@
 
 import {fill, h, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {button, findings, fold, icon, setLabel, toast} from "../core/parts.js";
+import {button, findings, fold, icon, setLabel, toast, unread} from "../core/parts.js";
 import {familyDefaults} from "../train/family.js";
 import {form} from "../train/form.js";
 import {captionThumb} from "./knowledge.js";
@@ -40,9 +40,10 @@ export class DoctorPanel {
         this.words = h("p", {"aria-live": "polite"}, "");
         this.bar = h("span", {class: "tl-bar-fill"});
         this.progress = h("span", {class: "tl-bar", hidden: true}, this.bar);
+        this.problem = h("div", {});
         this.body = h("div", {class: "tl-doctor-body"});
         this.element = h("section", {class: "tl-advice tl-doctor", "aria-label": "Doctor"}, h("div", {class: "tl-advice-head"},
-            h("div", {}, h("h3", {class: "tl-card-title"}, "The doctor"), this.words), this.stop, this.begin), this.progress, this.body);
+            h("div", {}, h("h3", {class: "tl-card-title"}, "The doctor"), this.words), this.stop, this.begin), this.progress, this.problem, this.body);
         set.when("opened", ({same}) => {
             if (!same) this.show({state: "none"});
         });
@@ -63,18 +64,28 @@ export class DoctorPanel {
         return this.ask({begin: true, settings, max_tokens: form.get("base.max_token_length") || 225});
     }
 
-    /** @param {object} body */
+    /** @param {{begin?: boolean, settings?: object, max_tokens?: unknown}} body */
     async ask(body) {
         clearTimeout(this.timer);
-        const answer = await this.set.ask("doctor", body).catch(() => null);
+        const answer = await this.set.ask("doctor", body, {quiet: !body.begin}).catch((error) => body.begin ? null : this.fail(error));
         if (answer) this.show(answer);
         if (answer && answer.state === "running") this.timer = window.setTimeout(() => this.ask({}), 400);
         return answer;
     }
 
+    /** @param {unknown} error @returns {null} */
+    fail(error) {
+        setText(this.words, "");
+        this.progress.hidden = this.stop.hidden = true;
+        this.begin.disabled = false;
+        fill(this.problem, unread("The examination", error, () => this.ask({})));
+        return null;
+    }
+
     /** @param {Pick<Examination, "state"> & Partial<Examination>} answer */
     show(answer) {
         const running = answer.state === "running";
+        fill(this.problem);
         this.shown = answer.state === "ready";
         this.stop.hidden = !running;
         this.begin.disabled = running;

@@ -2,7 +2,7 @@
 
 import {fill, h, later, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {button, icon, setLabel} from "../core/parts.js";
+import {button, icon, setLabel, unread} from "../core/parts.js";
 import {tagInput} from "./complete.js";
 
 /** @type {Record<string, number>} */
@@ -31,6 +31,7 @@ export class SelectedImages {
         this.add = tagInput(set, {label: "Add tags to all selected images", placeholder: "Add a tag to all, Enter",
             several: true, id: "tl_common_add", enter: (text) => this.addTyped(text)});
         this.allWords = h("p", {class: "tl-note"}, "");
+        this.failed = h("div", {});
         this.several = h("div", {class: "tl-captags", id: "tl_common_tags"}, this.allWords, this.common,
             this.add.element, this.someWords, this.some, this.note);
         this.element = h("section", {class: "tl-selected", "aria-label": "The selected images", hidden: true},
@@ -38,7 +39,7 @@ export class SelectedImages {
                 button("Copy tags", {small: true, id: "tl_copy_tags", title: "Copy the tags of the selected images (Ctrl+C)",
                     click: () => clipboard.copy()}), this.paste,
                 button("Tagger …", {small: true, id: "tl_tag_selected", title: "Tag only the selected images",
-                    click: tag}))), this.several);
+                    click: tag}))), this.failed, this.several);
         this.loadSoon = later(() => this.load(), 60);
         for (const name of /** @type {const} */ (["selection", "edited", "opened"])) {
             set.when(name, () => this.changed());
@@ -54,16 +55,21 @@ export class SelectedImages {
         setLabel(this.paste, copied ? `Paste ${format.plural(copied, "tag")}` : "Paste tags");
         this.several.hidden = selected.size < 2 || !this.shown;
         if (selected.size > 1) this.loadSoon();
-        else this.shown = null;
+        else {
+            this.shown = null;
+            fill(this.failed);
+        }
     }
 
     async load() {
         const numbers = [...this.set.selected];
         if (numbers.length < 2 || !this.set.isOpen) return;
-        const answer = await this.set.ask("common", {numbers}, {quiet: true}).catch(() => null);
-        if (!answer || numbers.length !== this.set.selected.size || !numbers.every((one) => this.set.selected.has(one))) return;
-        this.shown = answer;
-        this.draw(answer);
+        const answer = await this.set.ask("common", {numbers}, {quiet: true}).catch((failure) => ({failure}));
+        if (numbers.length !== this.set.selected.size || !numbers.every((one) => this.set.selected.has(one))) return;
+        this.shown = "failure" in answer ? null : answer;
+        this.several.hidden = "failure" in answer;
+        fill(this.failed, "failure" in answer ? unread("The common tags", answer.failure, () => this.load()) : null);
+        if (!("failure" in answer)) this.draw(answer);
     }
 
     /** @param {CommonTags} found */

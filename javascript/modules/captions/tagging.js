@@ -2,7 +2,7 @@
 
 import {api, emit, failureOf, fill, h, on, setText} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {button, card as makeCard, findings, fold, icon, setLabel} from "../core/parts.js";
+import {button, card as makeCard, findings, fold, icon, setLabel, unread} from "../core/parts.js";
 import {pathBox} from "../core/path_box.js";
 import {form as formState} from "../train/form.js";
 import {TagForm, tagField} from "./tag_form.js";
@@ -34,9 +34,9 @@ const CATEGORIES = {general: "general", species: "species", character: "characte
 export function taggingPanel(folder) {
     const body = h("div", {}, h("p", {class: "tl-note"}, "Loading …"));
     const card = makeCard("Tag with a tagger", {id: "tl_tagging"}, body);
-    api("tagging", {quiet: true}).then((answer) => fill(body, new Panel(folder, answer).element), (error) => {
-        fill(body, findings([{level: "error", text: failureOf(error).message}]));
-    });
+    const load = () => api("tagging", {quiet: true}).then((answer) => fill(body, new Panel(folder, answer).element),
+        (error) => fill(body, unread("The list of taggers", error, load)));
+    load();
     return card;
 }
 

@@ -2,7 +2,7 @@
 
 import {api, emit, failureOf, fill, h, setText, store} from "../../core/dom.js";
 import {format} from "../../core/format.js";
-import {button, findings} from "../../core/parts.js";
+import {button, findings, unread} from "../../core/parts.js";
 import {tagInput} from "../complete.js";
 import {TagRun} from "../tag_run.js";
 
@@ -49,13 +49,14 @@ export class Naming {
 
     /** List the taggers that are on this machine. */
     async load() {
-        const facts = await api("tagging", {quiet: true}).catch(() => null);
-        const here = facts ? facts.taggers.filter((one) => one.here) : [];
+        const facts = await api("tagging", {quiet: true}).catch((failure) => ({failure}));
+        const here = "failure" in facts ? [] : facts.taggers.filter((one) => one.here);
+        fill(this.problem, "failure" in facts ? unread("The list of taggers", facts.failure, () => this.load()) : null);
         const usual = store.get("tagging", /** @type {Record<string, string>} */ ({}))["tagger.model"];
         fill(this.tagger, here.map(({name}) => h("option", {value: name}, name)));
         if (here.some(({name}) => name === usual)) this.tagger.value = usual;
         this.row.hidden = !here.length;
-        this.without.hidden = here.length > 0;
+        this.without.hidden = here.length > 0 || "failure" in facts;
     }
 
     get hasTagger() {

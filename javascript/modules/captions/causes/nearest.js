@@ -2,7 +2,7 @@
 
 import {fill, h, setText} from "../../core/dom.js";
 import {format} from "../../core/format.js";
-import {button, findings} from "../../core/parts.js";
+import {button, findings, unread} from "../../core/parts.js";
 
 /** @typedef {import("./answers").NearestImages} Nearest */
 
@@ -33,10 +33,21 @@ export class NearestList {
     async ask(body) {
         clearTimeout(this.timer);
         if (this.closed || !this.actions.sample()) return;
-        const answer = await this.set.ask("causes/nearest", {sample: this.actions.sample(), ...body}, {quiet: true}).catch(() => null);
-        if (!answer || this.closed) return;
+        const answer = await this.set.ask("causes/nearest", {sample: this.actions.sample(), ...body}, {quiet: true}).catch((failure) => ({failure}));
+        if (this.closed) return;
+        if ("failure" in answer) {
+            this.fail(answer.failure);
+            return;
+        }
         this.show(answer);
         if (answer.state === "running") this.timer = window.setTimeout(() => this.ask({}), PAUSE);
+    }
+
+    /** @param {unknown} error */
+    fail(error) {
+        setText(this.words, "");
+        this.progress.hidden = this.stop.hidden = true;
+        fill(this.body, unread("The list", error, () => this.search()));
     }
 
     close() {

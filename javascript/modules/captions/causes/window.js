@@ -41,7 +41,7 @@ async function receive(tab, asked) {
 /** The set that the sample's run was trained on; else that of the form. @param {Asked} asked @returns {Promise<Origin>} */
 async function findOrigin({run, prompt}) {
     const id = run || runOfPrompt(runs.all(), prompt);
-    const known = id ? runs.model(id).job || (await api(`runs/${encodeURIComponent(id)}?since=0`, {quiet: true}).catch(() => null))?.job : null;
+    const known = id ? runs.model(id).job || (await api(`runs/${encodeURIComponent(id)}?since=0`).catch(() => null))?.job : null;
     return originOf(known) || {folder: form.text("dataset.train_data_dir"), trigger: form.text("dataset.activation_tag").trim(), settings: {}, ofRun: false};
 }
 

@@ -3,7 +3,7 @@
 import {fill, h, setText} from "../../core/dom.js";
 import {DrawingList, refreshDrawings} from "../../core/drawings.js";
 import {format} from "../../core/format.js";
-import {button, emptyState, setLabel, toast} from "../../core/parts.js";
+import {button, emptyState, setLabel, toast, unread} from "../../core/parts.js";
 import {poll, showTab} from "../../core/shell.js";
 import {form} from "../../train/form.js";
 import {forgetSource} from "../exchange/sources.js";
@@ -29,6 +29,7 @@ export class GrowPanel {
         /** @type {Set<string>} the chosen candidates */
         this.chosen = new Set();
         this.words = h("p", {id: "tl_grow_words", "aria-live": "polite"}, "");
+        this.problem = h("div", {});
         this.targets = h("ol", {class: "tl-growtargets", "aria-label": "Numbers of images to aim for"});
         this.train = button("Fill in quick settings", {kind: "primary", id: "tl_grow_train", click: () => this.fillForm()});
         this.prompts = h("textarea", {class: "tl-input tl-textarea", id: "tl_grow_prompts", rows: "8", spellcheck: "false"});
@@ -47,7 +48,7 @@ export class GrowPanel {
         this.grid = h("ul", {class: "tl-candidates", "aria-label": "Candidates"});
         this.none = emptyState("No candidates yet", "What the webui generates appears here. Click the good ones.");
         this.element = h("section", {class: "tl-advice tl-grow", "aria-label": "Grow"}, h("div", {class: "tl-advice-head"},
-            h("div", {}, h("h3", {class: "tl-card-title"}, "From a handful of images"), this.words)), this.targets,
+            h("div", {}, h("h3", {class: "tl-card-title"}, "From a handful of images"), this.words)), this.problem, this.targets,
         this.step(0, this.train), this.step(1, this.drawForm()), this.step(2, this.choice()));
         this.poller = poll(() => this.fetch(), () => (this.growth?.drawing.state === "drawing" && !this.element.hidden ? 1 : 0), 20);
         set.when("opened", ({same}) => {
@@ -94,12 +95,20 @@ export class GrowPanel {
 
     async fetch() {
         if (!this.set.isOpen) return;
-        const answer = await this.set.ask("grow", {activation_tag: this.set.activationTag, known: [...this.images.keys()]}, {quiet: true}).catch(() => null);
-        if (answer) this.show(answer);
+        const answer = await this.set.ask("grow", {activation_tag: this.set.activationTag, known: [...this.images.keys()]}, {quiet: true}).catch((failure) => ({failure}));
+        if ("failure" in answer) this.fail(answer.failure);
+        else this.show(answer);
+    }
+
+    /** @param {unknown} error */
+    fail(error) {
+        if (!this.growth) this.none.hidden = true;  // whether there are candidates is not known
+        fill(this.problem, unread("The state of the set", error, () => this.load()));
     }
 
     /** @param {Growth} growth */
     show(growth) {
+        fill(this.problem);
         const before = this.growth;
         this.growth = growth;
         for (const {name, image} of growth.candidates) if (image) this.images.set(name, image);

@@ -1,7 +1,7 @@
 /** Crop, turn, straighten and trim one image: as a new image with its own caption, or in place. */
 
-import {failureOf, fill, h, later, setText} from "../../core/dom.js";
-import {button, toast} from "../../core/parts.js";
+import {fill, h, later, setText} from "../../core/dom.js";
+import {button, toast, unread} from "../../core/parts.js";
 import {datasetSettings} from "../../train/family.js";
 import {CropControls, ratiosOf} from "./crop_controls.js";
 import {CropFrame} from "./crop_frame.js";
@@ -74,7 +74,7 @@ class CropDialog {
             const options = await this.set.ask("crop/options", this.about, {quiet: true});
             if (asked === this.asked) this.showOptions(options);
         } catch (caught) {
-            if (asked === this.asked) fill(this.controls.proposalList, h("span", {class: "tl-note"}, failureOf(caught).message));
+            if (asked === this.asked) fill(this.controls.proposalList, unread("The list of frames", caught, () => this.askOptions()));
         }
     }
 
@@ -123,16 +123,25 @@ class CropDialog {
     /** Ask what the frame is trained at, and which tags it makes wrong or right. */
     async judge() {
         const asked = JSON.stringify([this.cut, this.turn]);
-        const facts = await this.set.ask("crop/frame", {...this.about, frame: this.cut}, {quiet: true}).catch(() => null);
+        const facts = await this.set.ask("crop/frame", {...this.about, frame: this.cut}, {quiet: true}).catch((failure) => ({failure}));
         if (asked !== JSON.stringify([this.cut, this.turn])) return;  // asked again for the new frame
         this.judging = false;
         this.refresh();
-        if (!facts) return;
+        if ("failure" in facts) {
+            this.tags.show({remove: [], add: [], note: ""});
+            this.warn(unread("The training size", facts.failure, () => this.judge()));
+            return;
+        }
         const {width, height} = sizeOf(this.frame.frame);
         setText(this.controls.size, `${width} × ${height} pixels, trained at ${facts.bucket[0]} × ${facts.bucket[1]}`);
-        setText(this.controls.warning, facts.warning);
-        this.controls.warning.hidden = !facts.warning;
+        this.warn(facts.warning);
         this.tags.show(facts);
+    }
+
+    /** @param {string|HTMLElement} words empty for none */
+    warn(words) {
+        fill(this.controls.warning, words);
+        this.controls.warning.hidden = !words;
     }
 
     /** @param {1|-1} by clockwise */

@@ -40,7 +40,7 @@ export class CropControls {
         h("div", {class: "tl-crop-straighten"}, h("span", {class: "tl-note"}, "Straighten"), this.slider, this.degrees, h("span", {class: "tl-note"}, "°")),
         h("div", {class: "tl-crop-buttons"}, this.trim, this.trimPlain));
         this.size = h("p", {class: "tl-crop-size", "aria-live": "polite"}, "");
-        this.warning = h("p", {class: "tl-crop-warning", hidden: true}, "");
+        this.warning = h("div", {class: "tl-crop-warning", hidden: true});
         this.sizePart = part("Size", this.size, this.warning);
         const radio = (/** @type {string} */ id, /** @type {boolean} */ checked) =>
             h("input", {type: "radio", name: "tl_crop_result", id, checked, on: {change: actions.refresh}});

@@ -34,7 +34,7 @@ export class CropTags {
         return this.readable && this.text.value !== this.original ? this.text.value : null;
     }
 
-    /** @param {import("../records").FrameFacts} facts */
+    /** @param {Pick<import("../records").FrameFacts, "remove"|"add"|"note">} facts */
     show({remove, add, note}) {
         const proposed = this.prose ? [] : [...remove.map((proposal) => ({proposal, add: false})),
             ...add.map((proposal) => ({proposal, add: true}))];

@@ -12,8 +12,8 @@ export function suspectsButton(set, show) {
 
     async function ask() {
         const {folder} = set;
-        const found = await set.ask("suspects", {}, {quiet: true}).catch(() => null);
-        if (folder !== set.folder || !found) return;
+        const found = await set.ask("suspects").catch(() => ({images: [], name: ""}));  // a toast reports it
+        if (folder !== set.folder) return;
         set.suspects = new Map(found.images.map(({number, reason}) => [number, reason]));
         element.hidden = !found.images.length;
         setLabel(element, `${format.number(found.images.length)} suspicious in the last run`);

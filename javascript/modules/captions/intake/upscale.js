@@ -4,7 +4,7 @@ import {dialog as openDialog} from "../../core/dialog.js";
 import {failureOf, fill, h, later, setText, store} from "../../core/dom.js";
 import {drawingWords} from "../../core/drawing_words.js";
 import {format} from "../../core/format.js";
-import {button, setLabel, toast} from "../../core/parts.js";
+import {button, setLabel, toast, unread} from "../../core/parts.js";
 
 /** @typedef {import("../answers").UpscaleState} UpscaleState */
 
@@ -29,12 +29,12 @@ class UpscaleDialog {
         this.factor = select("tl_upscale_factor", FACTORS, changed);
         this.where = select("tl_upscale_where", WHERE, () => {});
         this.words = h("p", {role: "status", id: "tl_upscale_words"}, "");
-        this.problem = h("p", {class: "tl-field-problem", role: "alert"}, "");
+        this.problem = h("div", {class: "tl-field-problem", role: "alert"}, "");
         this.fillBar = h("div", {class: "tl-bar-fill"});
         this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Upscaling", hidden: true}, this.fillBar);
         this.choices = h("div", {class: "tl-intake-choices"}, field("Upscaler", this.upscaler), field("How much", this.factor), field("Then", this.where));
         this.go = button("Upscale", {kind: "primary", id: "tl_upscale_go", disabled: true, click: () => this.start()});
-        this.stop = button("Stop", {hidden: true, id: "tl_upscale_stop", click: () => set.ask("upscale/stop", {}, {quiet: true}).catch(() => {})});
+        this.stop = button("Stop", {hidden: true, id: "tl_upscale_stop", click: () => set.ask("upscale/stop").catch(() => {})});
         this.window = openDialog(`Upscale ${format.plural(numbers.length, "image")}`, [this.choices, this.words, this.bar, this.problem],
             [button("Close", {click: () => this.window.close()}), this.stop, this.go]);
         this.window.id = "tl_upscale";
@@ -84,16 +84,27 @@ class UpscaleDialog {
 
     /** Show the progress until it ends, also after the dialog was closed. */
     async follow() {
-        let state = await this.set.ask("upscale/state", {}, {quiet: true}).catch(() => null);
+        setText(this.problem, "");
+        let state = await this.state();
         while (state && state.state === "running") {
             this.fillBar.style.width = `${(100 * state.done / Math.max(1, state.total)).toFixed(1)}%`;
             setText(this.words, drawingWords({state: "drawing", done: state.done, total: state.total, seconds_left: null}));
             await new Promise((resolve) => {
                 setTimeout(resolve, PAUSE);
             });
-            state = await this.set.ask("upscale/state", {}, {quiet: true}).catch(() => null);
+            state = await this.state();
         }
         if (state) await this.end(state);
+    }
+
+    /** @returns {Promise<UpscaleState|null>} null on failure, which is shown, or reported by a toast if the dialog was closed */
+    async state() {
+        try {
+            return await this.set.ask("upscale/state", {}, {quiet: this.window.open});
+        } catch (error) {
+            fill(this.problem, unread("The progress", error, () => this.follow()));
+            return null;
+        }
     }
 
     /** @param {UpscaleState} state */

@@ -3,7 +3,7 @@
 import {api, failureOf, fill, h, later, setText} from "../../core/dom.js";
 import {dialog as openDialog} from "../../core/dialog.js";
 import {format} from "../../core/format.js";
-import {button, findings, setLabel} from "../../core/parts.js";
+import {button, findings, setLabel, unread} from "../../core/parts.js";
 import {TagForm, tagField} from "../tag_form.js";
 import {TagRun} from "../tag_run.js";
 import {doneWords, madeCount, METHOD_FIELDS} from "./make_words.js";
@@ -55,6 +55,7 @@ class MaskMaker {
         }}}, ""));
         this.words = h("p", {class: "tl-note", "aria-live": "polite"});
         this.problems = h("div", {});
+        this.uncounted = h("div", {});
         this.about = h("p", {class: "tl-note"});
         this.modelChoice = h("select", {class: "tl-input tl-select", on: {change: (event) => this.chooseModel(event.currentTarget.value)}});
         this.path = h("input", {type: "text", class: "tl-input", spellcheck: "false", "aria-label": "ONNX file",
@@ -101,7 +102,7 @@ class MaskMaker {
         return h("div", {class: "tl-masks-columns"},
             h("div", {class: "tl-masks-form"}, h("div", {class: "tl-row"}, h("span", {class: "tl-action-word"}, "For"),
                 h("div", {class: "tl-whom", role: "radiogroup", "aria-label": "For which images"}, this.whom)),
-            h("div", {class: "tl-fields"}, [...this.fields.values()]), this.words, this.problems, this.run.element),
+            h("div", {class: "tl-fields"}, [...this.fields.values()]), this.words, this.uncounted, this.problems, this.run.element),
             h("div", {class: "tl-masks-preview"}, h("div", {class: "tl-maskpreview"}, this.picture, this.overlay),
                 h("div", {class: "tl-row"}, this.preview, this.share)));
     }
@@ -142,8 +143,11 @@ class MaskMaker {
 
     async count() {
         const {numbers} = this;
-        const facts = await this.set.ask("mask/facts", {numbers}, {quiet: true}).catch(() => null);
-        if (facts) this.facts = facts;
+        const facts = await this.set.ask("mask/facts", {numbers}, {quiet: true}).catch((failure) => ({failure}));
+        const unknown = "failure" in facts;
+        this.facts = unknown ? {images: 0, masks: 0, automatic: 0} : facts;
+        fill(this.uncounted, unknown ? unread("The number of masks", facts.failure, () => this.count()) : null);
+        this.words.hidden = unknown;
         this.refresh();
     }
 
@@ -163,7 +167,7 @@ class MaskMaker {
         setText(this.about, missing ? `It is fetched from huggingface.co/${missing.repository} when you press Download, and never by ` +
             "itself." : "");
         const verb = missing ? "Download and make" : "Make";
-        setLabel(this.start, made || !kept ? `${verb} ${format.plural(made, "mask")}` : "All have a mask");
+        setLabel(this.start, this.words.hidden ? "Make masks" : made || !kept ? `${verb} ${format.plural(made, "mask")}` : "All have a mask");
         this.start.disabled = !made || this.run.open;
         setLabel(this.preview, missing ? "Download and preview" : "Preview");
         this.preview.disabled = this.run.open;

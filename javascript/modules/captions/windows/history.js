@@ -41,8 +41,9 @@ export async function captionHistory(set) {
 async function fillChanges(set, rows) {
     const numbers = [...rows.keys()];
     for (let start = 0; start < numbers.length; start += 8) {
-        const answer = await set.ask("history/changes", {numbers: numbers.slice(start, start + 8)}, {quiet: true}).catch(() => null);
-        for (const item of answer ? answer.changes : []) rows.get(item.number)?.show(item);
+        const answer = await set.ask("history/changes", {numbers: numbers.slice(start, start + 8)}).catch(() => null);
+        if (!answer) return;  // a toast says why
+        for (const item of answer.changes) rows.get(item.number)?.show(item);
     }
 }
 

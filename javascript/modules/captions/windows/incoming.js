@@ -75,7 +75,7 @@ class ImportWindow {
     }
 
     async listFiles() {
-        const answer = await this.set.ask("incoming/files", {}, {quiet: true}).catch(() => null);
+        const answer = await this.set.ask("incoming/files").catch(() => null);
         if (!answer) return;
         this.file.append(...answer.files.map((name) => h("option", {value: name}, name)));
         if (answer.files.length && !this.file.value) this.file.value = answer.files[0];
