@@ -33,15 +33,16 @@ export class PromptSetBar {
                 this.select.value = name;
             })}),
             button("Manage", {small: true, kind: "quiet", id: "tl_prompts_manage", click: async () => {
-                await this.load();
-                openSets(this.sets, (sets) => this.show(sets));
+                if (await this.load()) openSets(this.sets, (sets) => this.show(sets));
             }}));
         this.show([]);
     }
 
+    /** @returns {Promise<boolean>} false on failure, which a toast has reported */
     async load() {
-        const answer = await api("prompt-sets", {quiet: true}).catch(() => null);
+        const answer = await api("prompt-sets").catch(() => null);
         if (answer) this.show(answer.sets);
+        return answer !== null;
     }
 
     /** @param {PromptSet[]} sets */
@@ -200,13 +201,13 @@ function openSets(sets, changed) {
  * @param {(prompt: string) => void} choose @returns {HTMLSelectElement}
  */
 export function promptChoice(choose) {
-    const select = h("select", {class: "tl-input tl-select", "aria-label": "Prompts of the library", on: {focus: () => load(),
+    const select = h("select", {class: "tl-input tl-select", "aria-label": "Prompts of the library", on: {focus: () => load(false),
         change: () => {
             if (select.value) choose(select.value);
             select.value = "";
         }}});
-    const load = async () => {
-        const answer = await api("prompt-sets", {quiet: true}).catch(() => null);
+    const load = async (/** @type {boolean} */ quiet) => {
+        const answer = await api("prompt-sets", {quiet}).catch(() => null);
         const key = JSON.stringify(answer);
         if (!answer || select.dataset.key === key) return;
         select.dataset.key = key;
@@ -214,6 +215,6 @@ export function promptChoice(choose) {
             h("optgroup", {label: name}, prompts.map((prompt) => h("option", {value: prompt}, prompt)))));
     };
     fill(select, h("option", {value: ""}, "From the library"));
-    load();
+    load(true);  // asked again when it is used
     return select;
 }

@@ -128,12 +128,13 @@ class TestTab {
         this.run = id;
         this.chosen = "";
         if (id) runList.watch(id);
+        this.nothing.hidden = this.shown.hidden = this.progress.hidden = true;  // until its plots are known
         if (!id) return;
         try {
             const facts = await api(this.path("test"));
             this.form.show(facts);
             this.prediction.show(facts.prediction);
-            await this.refresh();
+            await this.refresh({});
         } catch {
             // already reported by a toast
         }
@@ -147,10 +148,11 @@ class TestTab {
         if (facts && asked === this.run) this.prediction.show(facts.prediction);
     }
 
-    async refresh() {
+    /** @param {{quiet?: boolean}} how without a toast on failure by default, since it is polled */
+    async refresh(how = {quiet: true}) {
         if (!this.run) return;
         const asked = this.run;
-        const {plots, drawing, pace} = await api(this.path("plots"), {quiet: true});
+        const {plots, drawing, pace} = await api(this.path("plots"), how);
         if (asked !== this.run) return;
         this.plots = plots;
         this.drawing = drawing;

@@ -3,7 +3,7 @@
 import {api, failureOf, fill, h, setText, store} from "../core/dom.js";
 import {drawingWords} from "../core/drawing_words.js";
 import {lightbox} from "../core/lightbox.js";
-import {button} from "../core/parts.js";
+import {button, unread} from "../core/parts.js";
 import {poll} from "../core/shell.js";
 import {readTxt2img} from "../core/txt2img_form.js";
 import {runs} from "../runs/watch.js";
@@ -25,13 +25,14 @@ export class BeforeAfter {
         this.stop = button("Stop", {small: true, kind: "danger", icon: "stop", hidden: true, click: () => this.end()});
         this.said = h("p", {class: "tl-note", role: "status"});
         this.problem = h("p", {class: "tl-field-problem", role: "alert"});
+        this.failed = h("div", {});
         this.shots = h("div", {class: "tl-tool-shots"});
         this.element = h("div", {class: "tl-tool-pictures", id: "tl_tool_pictures", hidden: true},
             h("label", {class: "tl-label", for: "tl_tool_prompt"}, "Images from before and after"),
             h("div", {class: "tl-row"}, this.prompt, this.start, this.stop), promptChoice((prompt) => {
                 this.prompt.value = prompt;
                 store.set("tool_prompt", prompt);
-            }), this.problem, this.shots, this.said);
+            }), this.failed, this.problem, this.shots, this.said);
         this.poller = poll(() => this.ask(), () => (this.facts && this.facts.drawing ? 1 : 0));
     }
 
@@ -52,8 +53,12 @@ export class BeforeAfter {
     async ask() {
         const {id} = this;
         if (!id) return;
-        const facts = await api(this.path(id), {quiet: true});
-        if (id === this.id) this.take(facts);
+        const facts = await api(this.path(id), {quiet: true}).catch((failure) => ({failure}));
+        if (id !== this.id) return;
+        const failed = "failure" in facts;
+        fill(this.failed, failed ? unread("The state of the images", facts.failure, () => this.poller.wake()) : null);
+        if (failed) this.element.hidden = false;
+        else this.take(facts);
     }
 
     /** @param {ToolPictures} facts */

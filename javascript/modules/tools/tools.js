@@ -2,7 +2,7 @@
 
 import {api, failureOf, fill, h, on, store} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {button, card, emptyState} from "../core/parts.js";
+import {button, card, emptyState, unread} from "../core/parts.js";
 import {registerTab} from "../core/shell.js";
 import {askToDelete, openTrash} from "../runs/manage.js";
 import {BeforeAfter} from "./before_after.js";
@@ -67,7 +67,7 @@ class ToolsTab {
 
     async load() {
         try {
-            const {groups, versions} = await api("tools");
+            const {groups, versions} = await api("tools", {quiet: true});
             this.card = new LoraCard(versions);
             fill(this.left, card("Tool", {}, this.choices, this.about, this.place,
                 h("div", {class: "tl-row tl-wrap"}, this.start, this.measure)), this.card.element, this.metadata.element);
@@ -76,8 +76,8 @@ class ToolsTab {
                 data: {tool: name}, on: {click: () => this.choose(name)}}, CHOICES[name] || name)));
             const last = store.get("tool", groups[0].name);
             this.choose(this.forms.has(last) ? last : groups[0].name);
-        } catch {
-            // already reported by a toast
+        } catch (error) {
+            fill(this.left, unread("The list of tools", error, () => this.load()));
         }
     }
 

@@ -2,7 +2,7 @@
 
 import {api, fill, h, setText} from "../../core/dom.js";
 import {format} from "../../core/format.js";
-import {button, card, findings} from "../../core/parts.js";
+import {button, card, findings, unread} from "../../core/parts.js";
 import {poll} from "../../core/shell.js";
 import {readTxt2img} from "../../core/txt2img_form.js";
 import {testField} from "../../testing/form.js";
@@ -41,6 +41,7 @@ export class CompareGrid {
         this.choice = h("select", {class: "tl-input tl-select tl-tiny-input tl-compare-which", "aria-label": "Which grid", hidden: true,
             on: {change: () => this.showGrid()}});
         this.problem = h("div", {});
+        this.failed = h("div", {});
         this.table = new ImageTable("Grid of the runs by prompt");
         this.about = h("p", {class: "tl-note"});
         this.element = card("Grid", {aside: this.choice},
@@ -48,7 +49,7 @@ export class CompareGrid {
             h("p", {class: "tl-note"}, "The webui generates each prompt with the last file of every run: same seed, txt2img's " +
                 "other settings, each run at its own size and on the checkpoint that it was trained on. The webui loads " +
                 "those checkpoints in turn, and its own again at the end."),
-            h("div", {class: "tl-row"}, this.start, this.stop), this.progress, this.problem, this.table.element, this.about);
+            h("div", {class: "tl-row"}, this.start, this.stop), this.progress, this.failed, this.problem, this.table.element, this.about);
         this.poller = poll(() => this.ask(), () => (!this.runs.length ? 0 : this.list.drawing ? BUSY_SECONDS :
             this.expected() ? OPEN_SECONDS : 0));
     }
@@ -83,8 +84,10 @@ export class CompareGrid {
     async ask() {
         if (!this.runs.length) return;
         const {body} = this;
-        const answer = await api("compare/grids", {body, quiet: true});
-        if (body.runs.join() === this.body.runs.join()) this.take(answer);
+        const answer = await api("compare/grids", {body, quiet: true}).catch((failure) => ({failure}));
+        if (body.runs.join() !== this.body.runs.join()) return;
+        fill(this.failed, "failure" in answer ? unread("The list of grids", answer.failure, () => this.poller.wake()) : null);
+        if (!("failure" in answer)) this.take(answer);
     }
 
     async draw() {

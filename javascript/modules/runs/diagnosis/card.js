@@ -2,7 +2,7 @@
 
 import {api, failureOf, h, on, setText} from "../../core/dom.js";
 import {format} from "../../core/format.js";
-import {card, findings, toast} from "../../core/parts.js";
+import {card, findings, toast, unread} from "../../core/parts.js";
 import {currentTab} from "../../core/shell.js";
 import {drawBalance} from "./balance.js";
 import {form} from "../../train/form.js";
@@ -90,8 +90,9 @@ export class DiagnosisCard {
         } catch (error) {
             if (run !== this.run) return;
             this.diagnosis = null;
-            setText(this.line, `The diagnosis cannot be read: ${failureOf(error).message}`);
-            this.measured.hidden = true;
+            this.mark = "";
+            this.draw();
+            this.problems.replaceChildren(unread("The diagnosis", error, () => this.ask()));
             return;
         }
         this.draw();

@@ -2,7 +2,7 @@
 
 import {dialog} from "../../core/dialog.js";
 import {api, fill, h, setText} from "../../core/dom.js";
-import {button} from "../../core/parts.js";
+import {button, unread} from "../../core/parts.js";
 import {curves, imageUrl, thumbnail} from "./charts.js";
 import {WAYS, againstTypical, doneWords, highest, loss, percent, waysLeft} from "./order.js";
 
@@ -52,8 +52,10 @@ export function look(run, diagnosis, order, start, opener, take) {
             take(way, index);
         }})));
         drawBody(body, diagnosis, index, finding, null);
-        const detail = await api(`runs/${encodeURIComponent(run)}/diagnosis/image?index=${index}`, {quiet: true}).catch(() => null);
-        if (detail && order[place] === index) drawBody(body, diagnosis, index, finding, detail);
+        const detail = await api(`runs/${encodeURIComponent(run)}/diagnosis/image?index=${index}`, {quiet: true}).catch((failure) => ({failure}));
+        if (order[place] !== index) return;
+        if ("failure" in detail) body.querySelector(".tl-look-loading")?.replaceWith(unread("The caption", detail.failure, show));
+        else drawBody(body, diagnosis, index, finding, detail);
     }
     show();
     body.focus();
@@ -89,7 +91,7 @@ function drawBody(body, diagnosis, index, finding, detail) {
                 empty.length ? key("empty", "without its caption") : null),
             h("p", {class: "tl-note"}, `Steps ${steps[0] ?? 0} to ${steps[steps.length - 1] ?? 0}: ${againstTypical(image.curve, typical)}.`)),
         others.length ? h("div", {class: "tl-look-others"}, others.map((other) => h("figure", {}, thumbnail(folder, other), h("figcaption", {class: "tl-note"}, other.name)))) : null,
-        detail ? details(detail) : h("p", {class: "tl-note"}, "Loading the caption …")));
+        detail ? details(detail) : h("p", {class: "tl-note tl-look-loading"}, "Loading the caption …")));
 }
 
 /** @param {ImageDetail} detail */

@@ -3,7 +3,7 @@
 import {api, emit, fill, h, on, setText} from "../../core/dom.js";
 import {format} from "../../core/format.js";
 import {environmentState} from "../../core/host.js";
-import {button, card, findings, fold, setLabel, toast} from "../../core/parts.js";
+import {button, card, findings, fold, setLabel, toast, unread} from "../../core/parts.js";
 import {pathBox} from "../../core/path_box.js";
 import {poll, showTab} from "../../core/shell.js";
 import {testField} from "../../testing/form.js";
@@ -48,9 +48,11 @@ export class EpochCard {
         this.failed = h("div", {});
         this.measuring = fold("Measure", testField("Images that the LoRA was not trained on", pathBox(this.folder, "images"),
             {wide: true}), this.about, this.hint, h("div", {class: "tl-row"}, this.measure));
-        this.element = card("Which epoch", {}, h("div", {class: "tl-row"}, this.title, this.sure, this.use), this.reason,
+        this.unread = h("div", {});
+        this.body = h("div", {style: "display: contents"}, h("div", {class: "tl-row"}, this.title, this.sure, this.use), this.reason,
             this.strength, this.doubts, this.chart.element, this.features, this.signs, this.remedies, this.progress, this.failed,
             this.measuring);
+        this.element = card("Which epoch", {}, this.unread, this.body);
         this.element.hidden = true;
         this.poller = poll(() => this.ask(), () => (this.found?.measuring?.open ? 2 : 0));
         on("host", () => this.showMeasuring());
@@ -72,14 +74,18 @@ export class EpochCard {
     async ask() {
         const {run} = this;
         if (!run || !run.saved.length) return;
-        const answer = await api(`runs/${encodeURIComponent(run.id)}/epochs`, {quiet: true});
-        if (run === this.run) this.take(run, answer);
+        const answer = await api(`runs/${encodeURIComponent(run.id)}/epochs`, {quiet: true}).catch((failure) => ({failure}));
+        if (run !== this.run) return;
+        const failed = "failure" in answer;
+        fill(this.unread, failed ? unread("The proposal", answer.failure, () => this.poller.wake()) : null);
+        this.body.hidden = failed && !this.found;
+        this.element.hidden = false;
+        if (!failed) this.take(run, answer);
     }
 
     /** @param {RunModel} run @param {EpochAnswer} found */
     take(run, found) {
         this.found = found;
-        this.element.hidden = false;
         setText(this.title, headline(found));
         setText(this.sure, sureWords(found));
         this.use.hidden = !found.path || run.missing.includes(found.path);

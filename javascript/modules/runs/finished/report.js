@@ -2,14 +2,15 @@
 
 import {api, fill, h} from "../../core/dom.js";
 import {format} from "../../core/format.js";
-import {card} from "../../core/parts.js";
+import {card, unread} from "../../core/parts.js";
 
 /** @typedef {import("../records").RunReport} RunReport */
 
 export class RunReportCard {
     constructor() {
         this.list = h("dl", {class: "tl-report"});
-        this.element = card("Run summary", {}, this.list);
+        this.problem = h("div", {});
+        this.element = card("Run summary", {}, this.problem, this.list);
         this.element.hidden = true;
         this.shown = "";
     }
@@ -22,15 +23,18 @@ export class RunReportCard {
         const same = wanted.split(" ")[0] === this.shown.split(" ")[0];
         this.shown = wanted;
         if (!same || !ended) this.element.hidden = true;
-        if (!ended) return;
-        api(`runs/${encodeURIComponent(run.id)}/report`, {quiet: true}).then((report) => {
-            if (this.shown !== wanted) return;
-            fill(this.list, rows(report).map(([name, ...values]) => h("div", {class: "tl-report-row"}, h("dt", {}, name),
-                values.map((value) => h("dd", {}, value)))));
-            this.element.hidden = false;
-        }).catch(() => {
-            this.shown = "";  // asked again with the next change
-        });
+        if (ended) this.ask(run.id, wanted);
+    }
+
+    /** @param {string} id @param {string} wanted the state of the run to show */
+    async ask(id, wanted) {
+        const report = await api(`runs/${encodeURIComponent(id)}/report`, {quiet: true}).catch((failure) => ({failure}));
+        if (this.shown !== wanted) return;
+        const failed = "failure" in report;
+        fill(this.problem, failed ? unread("The summary", report.failure, () => this.ask(id, wanted)) : null);
+        fill(this.list, failed ? null : rows(report).map(([name, ...values]) => h("div", {class: "tl-report-row"}, h("dt", {}, name),
+            values.map((value) => h("dd", {}, value)))));
+        this.element.hidden = false;
     }
 }
 
