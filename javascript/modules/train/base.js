@@ -3,10 +3,10 @@
 import {fill, h, on, setText, uniqueId} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {host as hostState} from "../core/host.js";
-import {card} from "../core/parts.js";
+import {card, unread} from "../core/parts.js";
 import {basesButton} from "./bases/panel.js";
 import {PredictionNotice} from "../core/prediction.js";
-import {family as familyState} from "./family.js";
+import {askFamily, family as familyState, familyFailure} from "./family.js";
 import {form} from "./form.js";
 import {sectionBody} from "./sections/sections.js";
 
@@ -21,6 +21,7 @@ export function baseCard() {
     const note = h("p", {class: "tl-note"});
     const advice = h("p", {class: "tl-note", hidden: true});
     const prediction = new PredictionNotice();
+    const failed = h("div", {});
 
     function show() {
         const host = hostState;
@@ -44,6 +45,7 @@ export function baseCard() {
         family.hidden = !name;
         setText(family, name);
         setText(note, sentence(loaded));
+        fill(failed, familyFailure ? unread("The family of the checkpoint", familyFailure, askFamily) : null);
     }
 
     /** @param {import("../core/types").NamedFile|null} loaded */
@@ -63,7 +65,7 @@ export function baseCard() {
     show();
     return card("Model", {step: 2, id: "tl_base", aside: family},
         h("div", {class: "tl-fields"}, checkpoint.element, vae.element, base.element), h("div", {class: "tl-row"}, basesButton()),
-        sectionBody("Model"), prediction.element, note, advice);
+        sectionBody("Model"), prediction.element, failed, note, advice);
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 
 import {api, fill, h, on, setText} from "../core/dom.js";
+import {unread} from "../core/parts.js";
 import {field, fieldMakers} from "./fields.js";
 import {form} from "./form.js";
 
@@ -201,7 +202,8 @@ function blocksField(setting) {
     let last = null;
     base.element.classList.add("tl-wide");
     const choice = h("div", {class: "tl-control tl-block-menu"}, menu);
-    base.element.querySelector(".tl-field-head")?.after(choice, details);
+    const failed = h("div", {});
+    base.element.querySelector(".tl-field-head")?.after(choice, failed, details);
     box.setAttribute("aria-label", `${setting.label} as text`);
 
     /** @returns {{family: FamilyBlocks, names: string[], values: Numbers|null}|null} null until the lists are known */
@@ -272,16 +274,20 @@ function blocksField(setting) {
         bars.show(values, names, highest, kind.step);
     }
 
-    known().then((answer) => {
+    const load = () => known().then((answer) => {
+        fill(failed);
+        choice.hidden = false;
         blocks = answer;
         const presets = kind.presets ? Object.keys(answer.families[wanted].presets) : [];
         menu.append(...presets.map((name) => h("option", {value: name}, name)),
             h("option", {value: OWN}, "Custom numbers"));
         refresh();
-    }).catch(() => {
+    }).catch((error) => {
         details.hidden = false;  // the text box works without the menu
         choice.hidden = bars.element.hidden = note.hidden = true;
+        fill(failed, unread("The list of blocks", error, load));
     });
+    load();
     on("plan", (plan) => {
         if (!plan.blocks) return;
         if (plan.blocks !== wanted) meant.clear();

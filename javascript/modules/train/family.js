@@ -7,6 +7,9 @@ import {form} from "./form.js";
 /** @type {import("./answers").Family|null} */
 let familyState = null;
 
+/** @type {unknown} why it is not known, null if nothing failed */
+let failure = null;
+
 let asked = "";
 let lastPath = "";
 
@@ -23,8 +26,12 @@ async function detect() {
     const query = path ? `path=${encodeURIComponent(path)}&base=${encodeURIComponent(base)}` : "";
     if (query === asked) return;
     asked = query;
-    const found = path ? await api(`family?${query}`, {quiet: true}).catch(() => null) : null;
+    const answer = path ? await api(`family?${query}`, {quiet: true}).catch((failure) => ({failure})) : null;
     if (query !== asked) return; // another one was chosen meanwhile
+    const failed = answer !== null && "failure" in answer;
+    if (failed) asked = ""; // the next change asks again
+    failure = failed ? answer.failure : null;
+    const found = failed ? null : answer;
     const before = familyState;
     familyState = found;
     emit("family", found);
@@ -58,4 +65,4 @@ on("setting", ({keys}) => {
     if (keys.includes("base.checkpoint") || keys.includes("base.sdxl_base")) detect();
 });
 
-export {familyState as family};
+export {familyState as family, failure as familyFailure, detect as askFamily};

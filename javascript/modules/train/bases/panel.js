@@ -3,7 +3,7 @@
 import {api, emit, failureOf, fill, h, setText} from "../../core/dom.js";
 import {dialog} from "../../core/dialog.js";
 import {format} from "../../core/format.js";
-import {button, findings, setLabel} from "../../core/parts.js";
+import {button, findings, setLabel, unread} from "../../core/parts.js";
 import {TagRun} from "../../captions/tag_run.js";
 import {form} from "../form.js";
 import {treeView} from "./tree.js";
@@ -50,8 +50,9 @@ class Panel {
     }
 
     async load() {
-        const {id} = await api("bases", {quiet: true}).catch(() => ({id: null}));
-        if (id) this.watch(id);
+        const newest = await api("bases", {quiet: true}).catch((failure) => ({failure}));
+        fill(this.result, "failure" in newest ? unread("The last comparison", newest.failure, () => this.load()) : null);
+        if ("id" in newest && newest.id) this.watch(newest.id);
     }
 
     async begin() {
@@ -81,9 +82,13 @@ class Panel {
     }
 
     async show() {
-        const result = await api(`bases/runs/${encodeURIComponent(this.id)}/result`, {body: {job: form.job()}, quiet: true}).catch(() => null);
-        if (!result) return;
+        const result = await api(`bases/runs/${encodeURIComponent(this.id)}/result`, {body: {job: form.job()}, quiet: true}).catch((failure) => ({failure}));
         this.ticked.clear();
+        if ("failure" in result) {
+            fill(this.result, unread("The comparison", result.failure, () => this.show()));
+            this.tick();
+            return;
+        }
         fill(this.result, h("div", {class: "tl-bases-result", id: "tl_bases_result"}, this.said(result),
             result.trees.length ? treeView(result) : null, this.list(result)));
         setLabel(this.start, "Compare again");

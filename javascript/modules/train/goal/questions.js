@@ -101,7 +101,7 @@ export function questions() {
 
     async function ask() {
         showFacts();
-        ({difficulties} = await api(`difficulties?images_per_epoch=0${familyQuery()}`, {quiet: true}));
+        ({difficulties} = await api(`difficulties?images_per_epoch=0${familyQuery()}`));
         show();
     }
 

@@ -4,7 +4,7 @@ import {api, failureOf, fill, h, setText} from "../../core/dom.js";
 import {dialog} from "../../core/dialog.js";
 import {DrawingList, refreshDrawings} from "../../core/drawings.js";
 import {format} from "../../core/format.js";
-import {button, findings} from "../../core/parts.js";
+import {button, findings, tryAgain, unread} from "../../core/parts.js";
 import {poll} from "../../core/shell.js";
 import {TagRun} from "../../captions/tag_run.js";
 import {form} from "../form.js";
@@ -82,7 +82,7 @@ class Panel {
         } catch (error) {
             const {message, problems} = failureOf(error);
             setText(this.words, "");
-            setText(this.problem, [...new Set([message, ...problems])].map(form.inWords).join(" "));
+            fill(this.notes, tryAgain([...new Set([message, ...problems])].map(form.inWords), () => this.load()));
             return;
         }
         const {traits, prompt, taggers, notes} = this.plan;
@@ -92,8 +92,14 @@ class Panel {
         fill(this.notes, notes.length ? findings(notes.map((text) => ({level: "note", text}))) : null);
         this.start.disabled = false;
         this.refresh();
-        const {id} = await api("knows/newest", {body: {job: form.job()}, quiet: true});
-        if (id) this.watch(id);
+        await this.find();
+    }
+
+    /** Show the newest check of this set, if there is one. */
+    async find() {
+        const newest = await api("knows/newest", {body: {job: form.job()}, quiet: true}).catch((failure) => ({failure}));
+        fill(this.result, "failure" in newest ? unread("The last check", newest.failure, () => this.find()) : null);
+        if ("id" in newest && newest.id) this.watch(newest.id);
     }
 
     get asked() {
@@ -150,7 +156,7 @@ class Panel {
     }
 
     async show() {
-        const result = await api(`knows/runs/${encodeURIComponent(this.id)}/result`, {quiet: true}).catch(() => null);
-        fill(this.result, result ? resultView(result) : null);
+        const result = await api(`knows/runs/${encodeURIComponent(this.id)}/result`, {quiet: true}).catch((failure) => ({failure}));
+        fill(this.result, "failure" in result ? unread("The result", result.failure, () => this.show()) : resultView(result));
     }
 }

@@ -1,7 +1,7 @@
 /** Settings to start from: recommended presets with reasons, user presets, and settings of other programs. */
 
 import {api, fill, h, on} from "../../core/dom.js";
-import {button, fold} from "../../core/parts.js";
+import {button, fold, unread} from "../../core/parts.js";
 import {dataset} from "../images/dataset.js";
 import {openExport} from "./export_settings.js";
 import {familyQuery} from "../family.js";
@@ -29,9 +29,9 @@ export function presetRow() {
 
     async function ask() {
         const images = dataset && dataset.images_per_epoch ? dataset.images_per_epoch : 0;
-        const {presets} = await api(`presets?images_per_epoch=${images}${familyQuery()}`, {quiet: true});
+        const answer = await api(`presets?images_per_epoch=${images}${familyQuery()}`, {quiet: true}).catch((failure) => ({failure}));
         recommended.hidden = false;
-        fill(buttons, presets.map((preset) => button(preset.title, {small: true, title: preset.text,
+        fill(buttons, "failure" in answer ? unread("The presets", answer.failure, ask) : answer.presets.map((preset) => button(preset.title, {small: true, title: preset.text,
             click: () => choose(preset)})));
     }
 
@@ -74,11 +74,12 @@ export function presetRow() {
     }
 
     on("taken", ({text, before}) => explain(text, before));
-    for (const name of /** @type {const} */ (["dataset", "family"])) on(name, () => ask().catch(hide));
-    const hide = () => {
-        recommended.hidden = true;
-    };
-    ask().catch(hide);
-    api("own-presets", {quiet: true}).then(({presets}) => showOwn(presets), () => showOwn([]));
+    for (const name of /** @type {const} */ (["dataset", "family"])) on(name, ask);
+    ask();
+    const askOwn = () => api("own-presets", {quiet: true}).then(({presets}) => showOwn(presets), (error) => {
+        own.hidden = false;
+        fill(own, unread("Your presets", error, askOwn));
+    });
+    askOwn();
     return element;
 }
