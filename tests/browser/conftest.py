@@ -327,6 +327,30 @@ def wait_for_more_steps(page: Page, than: int, panel: str = "train") -> int:
     return steps_drawn(page, panel)
 
 
+REFUSED = "The disk is not there."
+
+
+def refuse(page: Page, *routes: str) -> None:
+    """Let requests to ``routes``, each with its query, fail with the server's sentence."""
+    for route in routes:
+        page.route(f"**/train-lora/{route}", lambda request: request.fulfill(
+            status=503, json={"error": REFUSED, "problems": []}))
+
+
+def refused(page: Page, *subjects: str, within: str = "#train_lora_root") -> None:
+    """Wait until it says of each of the ``subjects`` that it cannot be read, and why."""
+    for subject in subjects:
+        text = f"{subject} cannot be read: {REFUSED}"
+        page.locator(f"{within} .tl-again", has_text=text).first.wait_for(state="attached")
+
+
+def try_again(page: Page, within: str = "#train_lora_root") -> None:
+    """Let requests through again, and press every button that says so; what they bring takes their place."""
+    page.unroute_all()
+    page.locator(f"{within} .tl-again button").evaluate_all("buttons => buttons.forEach((one) => one.click())")
+    expect(page.locator(f"{within} .tl-again")).to_have_count(0)
+
+
 def eventually(page: Page, ask: Callable[[], Any], expected: Any) -> None:
     """Ask until the answer is ``expected``; the page goes on meanwhile, which it may not with ``time.sleep``."""
     deadline = time.monotonic() + WAIT_SECONDS

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from .conftest import MINI, evaluates, fill_in, look_as, train, unfold
+from .conftest import MINI, REFUSED, evaluates, fill_in, look_as, refuse, refused, train, try_again, unfold
 from .webui_process import WebuiProcess
 
 
@@ -230,12 +230,22 @@ def test_the_webui_draws_regularization_pictures(make_webui, open_tab, pictures)
 def test_what_the_base_knows_is_drawn_measured_and_filled_in(make_webui, open_tab, pictures):
     page = open_tab(make_webui())
     fill_in(page, pictures)
+    refuse(page, "knows")
     page.click("#tl_knows")
+    page.locator("#tl_knows_dialog .tl-again", has_text=REFUSED).wait_for()
+    page.unroute_all()
+    refuse(page, "knows/newest")
+    page.locator("#tl_knows_dialog .tl-again button").click()
+    refused(page, "The last check", within="#tl_knows_dialog")
+    try_again(page)
+    refuse(page, "knows/runs/*/result")
     page.locator("#tl_knows_start:not([disabled])").wait_for()
     page.fill("#tl_knows_candidates", "miku, bus")
     page.fill("#tl_knows_images", "2")
     expect(page.locator("#tl_knows_words")).to_contain_text("2 for each of 4 words")
     page.click("#tl_knows_start")
+    refused(page, "The result", within="#tl_knows_dialog")
+    try_again(page)
     page.locator("#tl_knows_result").wait_for()
     rows = page.locator(".tl-knows-row")
     expect(rows).to_have_count(5)  # no word, penny, miku, bus, smiling
@@ -316,6 +326,14 @@ def test_a_set_of_prompts_from_the_library_is_used_undone_and_kept(tested_webui,
     page.click("#tl_prompts_use")
     expect(box).to_have_value("{trigger}, swimming\nsad {trigger}")
     page.click("#tl_prompts_undo")
+    refuse(page, "prompt-sets", "runs/*/plots")
+    page.click("#tl_prompts_manage")
+    page.locator(".tl-toast", has_text=REFUSED).locator("button").click()
+    expect(page.locator("#tl_prompt_sets")).to_have_count(0)
+    page.locator("#tl_test_run").dispatch_event("change")  # chosen again: its plots are not known
+    page.locator(".tl-toast", has_text=REFUSED).wait_for()
+    expect(page.locator("#tl-panel-test .tl-empty", has_text="No plots of this run yet")).to_be_hidden()
+    page.unroute_all()
     page.click("#tl_prompts_manage")
     window = page.locator("#tl_prompt_sets")
     with page.expect_download() as download:

@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from lib_lora_train.files.safetensors_header import read_safetensors_header
 from tests.standin.lora_file import write_lora
 
-from .conftest import MINI, evaluates, look_as
+from .conftest import MINI, REFUSED, evaluates, look_as, refuse, refused, try_again
 
 
 @pytest.fixture
@@ -58,10 +58,16 @@ def test_a_lora_is_resized_after_its_curve_was_seen(tools, webui):
     ended(page)
     assert not (webui.loras / "below" / "small.safetensors").exists()
     setting(page, "resize.output_name").fill("small")
+    refuse(page, "tools/runs/*/pictures", "prompt-sets")
     press(page, "#tl_tool_start")
     expect(page.locator(".tl-tool-made")).to_contain_text("small")
     ended(page)
     assert (webui.loras / "below" / "small.safetensors").is_file()
+    refused(page, "The state of the images", within="#tl_tool_pictures")
+    page.locator("#tl_tool_pictures select").focus()
+    page.locator(".tl-toast", has_text=REFUSED).wait_for()
+    page.locator("#tl_tool_prompt").focus()
+    try_again(page)
     page.locator("#tl_tool_draw").click()
     expect(page.locator("#tl_tool_pictures .tl-field-problem")).to_have_text("Write a prompt to draw.")
     page.locator("#tl_tool_pictures select").focus()

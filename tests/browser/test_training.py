@@ -9,13 +9,17 @@ from playwright.sync_api import expect
 
 from .conftest import (
     PROMPTS,
+    REFUSED,
     evaluates,
     eventually,
     field,
     fill_in,
     go_to_tab,
+    refuse,
+    refused,
     start,
     steps_drawn,
+    try_again,
     wait_for_more_steps,
     wait_for_state,
 )
@@ -215,6 +219,26 @@ def test_the_plot_reads_out_single_steps_by_pointer_and_by_key(finished):
     eventually(page, lambda: 10 <= int(words(2)[1]) <= 20, True)
     expect(page.locator("#tl-panel-train .tl-epoch")).to_have_count(3)
     expect(page.locator("#tl-panel-train .tl-saved")).to_have_count(3)
+
+
+def test_what_cannot_be_read_says_so_in_its_place_and_is_read_again(finished_webui, open_tab):
+    page = open_tab(finished_webui)
+    refuse(page, "presets*", "own-presets", "blocks", "difficulties*", "family*", "tools", "tagging", "runs/*/strip",
+           "runs/*/epochs", "runs/*/report", "runs/*/diagnosis*")
+    page.reload(wait_until="domcontentloaded")
+    go_to_tab(page)
+    page.locator("#tl-tab-runs").click()
+    page.locator("#tl-panel-runs .tl-run-row").first.click()
+    refused(page, "The presets", "Your presets", "The list of blocks", "The family of the checkpoint",
+            "The list of tools", "The list of taggers")
+    page.locator(".tl-toast", has_text=REFUSED).wait_for()  # of the question how hard it is to learn
+    refused(page, "The test strip", "The proposal", "The summary", "The diagnosis", within="#tl-panel-runs")
+    expect(page.locator("#tl-panel-runs .tl-epoch-title")).to_be_hidden()
+    evaluates(page, "overflowing()", [])
+    try_again(page)
+    expect(page.locator("#tl-panel-runs .tl-epoch-title")).to_be_visible()
+    expect(page.locator("#tl-panel-runs .tl-report")).to_contain_text("Made")
+    expect(page.locator("#tl-panel-tools .tl-tool-choice").first).to_be_attached()
 
 
 def test_a_finished_run_is_reopened_from_the_list_and_its_settings_are_used_again(finished_webui, open_tab):

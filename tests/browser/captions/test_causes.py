@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from ..conftest import evaluates, eventually
+from ..conftest import REFUSED, evaluates, eventually, refuse, refused, try_again
 from ..test_tagging import hearts, tagging_webui  # noqa: F401  # the fixtures
-from .conftest import open_set
+from .conftest import open_set, toast
 
 CAUSE = "#tl_cause"
 
@@ -84,7 +84,12 @@ def test_what_is_marked_is_named_and_the_images_that_show_it_untagged_get_the_ta
 def test_without_a_tagger_and_with_a_set_that_was_moved_it_says_what_helps(editor, folder):
     page = editor()
     url = page.locator("#tl-panel-captions .tl-cell img[src]").first.evaluate("image => image.src")
-    ask_about(page, url, "penny")
+    refuse(page, "tagging", "captions/causes/nearest", "runs/gone*")
+    page.evaluate("src => TrainLora.emit('what-is-wrong', {src, prompt: 'penny', run: 'gone'})", url)
+    refused(page, "The list of taggers", "The list", within=CAUSE)
+    toast(page, REFUSED)  # of the run: the set of the form is opened instead
+    expect(page.locator("#tl_cause_no_tagger")).to_be_hidden()
+    try_again(page)
     expect(page.locator("#tl_cause_no_tagger")).to_contain_text("Captions > Tagger")
     page.locator(f"{CAUSE} .tl-level-warning", has_text="Nearly a copy").wait_for()
     page.fill("#tl_cause_tag", "hat")

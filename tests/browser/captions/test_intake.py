@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from ..conftest import eventually
+from ..conftest import REFUSED, eventually, refuse, refused, try_again
 from .conftest import PANEL, toast, wait_for_count
 
 
@@ -110,7 +110,12 @@ def test_small_images_are_upscaled_by_the_webui_and_undone(editor, folder):
     page.locator("#tl_caption_go", has_text="Upscale 40 images").click()
     expect(page.locator("#tl_upscale_words")).to_contain_text("1 image to upscale; 39 large enough")
     page.select_option("#tl_upscaler", "Lanczos")
+    refuse(page, "captions/upscale/state", "captions/upscale/stop")
     page.locator("#tl_upscale_go", has_text="Upscale 1 image").click()
+    refused(page, "The progress", within="#tl_upscale")
+    page.click("#tl_upscale_stop")
+    toast(page, REFUSED)
+    try_again(page)
     toast(page, "Upscaled 1 image.")
     with Image.open(folder / "2_penny/00.png") as grown:
         assert grown.size == (512, 512)

@@ -6,7 +6,7 @@ import shutil
 
 from playwright.sync_api import expect
 
-from ..conftest import MINI, evaluates, field, fill_in, ready
+from ..conftest import MINI, evaluates, field, fill_in, ready, refuse, refused, try_again
 from ..test_managing import early, press
 
 
@@ -36,10 +36,14 @@ def vary_the_rank(page, pictures):
 def test_a_setting_is_varied_and_its_runs_are_compared(make_webui, open_tab, pictures):
     webui = make_webui()
     page = open_tab(webui)
+    refuse(page, "runs/*/strip", "compare/grids")
     vary_the_rank(page, pictures)
     compare = page.locator("#tl_compare")
+    refused(page, "The list of grids", "The test strip of 8", within="#tl_compare")
+    expect(compare.locator(".tl-empty", has_text="No images yet")).to_be_hidden()
     expect(compare.locator(".tl-compare-title")).to_have_text("Network dim (rank): 8, 16, 32")
     expect(compare.locator(".tl-compare-key .tl-badge")).to_have_text(["Finished"] * 3)
+    try_again(page, within="#tl_compare")
     expect(series(page, "loss")).to_have_count(3)
     expect(compare.locator(".tl-compare-settings tbody tr").first).to_contain_text("Network dim (rank)")
     expect(compare.locator(".tl-compare-settings tbody tr").first.locator("td")).to_have_text(["8", "16", "32"])
@@ -96,8 +100,14 @@ def test_checkpoints_are_compared_and_trained_on_as_a_group_with_a_grid(make_web
         shutil.copy(MINI, tmp_path / name)
     page = open_tab(make_webui(*(word for name in names[1:] for word in ("--checkpoint", str(tmp_path / name)))))
     fill_in(page, pictures, max_train_epochs="0", sample_prompts="penny smiling")
+    refuse(page, "bases")
     page.click("#tl_bases")
+    refused(page, "The last comparison", within="#tl_bases_dialog")
+    try_again(page)
+    refuse(page, "bases/runs/*/result")
     page.click("#tl_bases_start")
+    refused(page, "The comparison", within="#tl_bases_dialog")
+    try_again(page)
     result = page.locator("#tl_bases_result")
     rows = result.locator("tbody tr")
     expect(rows).to_have_count(3)

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 
 from tests.standin.diagnosis import write_diagnosis
 
-from ..conftest import fill_in, start, wait_for_state
+from ..conftest import fill_in, refuse, refused, start, try_again, wait_for_state
 
 PANEL = "#tl-panel-runs"
 CARD = f"{PANEL} .tl-diagnosis-body"
@@ -50,7 +50,10 @@ def test_a_finding_is_looked_at_weighted_down_undone_left_out_and_retagged(make_
     page.get_by_text("The next in the ranking").click()
     group = page.locator(f"{CARD} .tl-suspect-row[data-image='5']")
     expect(group.locator("[data-member]")).to_have_count(2)
+    refuse(page, "runs/*/diagnosis/image*")
     group.get_by_role("button", name="Look at 7.png").click()
+    refused(page, "The caption", within=".tl-look")
+    try_again(page)
     expect(page.locator(".tl-look .tl-look-caption")).to_contain_text("number 7")
     page.keyboard.press("Escape")
     weight = pictures / "3.weight.json"
