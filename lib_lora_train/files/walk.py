@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from .confine import MOST_LEVELS
+
+_NUMBER = re.compile(r"[0-9]+")
 
 
 def is_folder(entry: os.DirEntry[str]) -> bool:
@@ -28,6 +31,11 @@ def is_file(entry: os.DirEntry[str]) -> bool:
 def why_no_file(entry: os.DirEntry[str]) -> str:
     """Return why an entry that is neither a folder nor a file cannot be used, as a clause to follow its name."""
     return "it is a link that leads nowhere" if entry.is_symlink() else "it is a pipe or a device, not a file"
+
+
+def natural_key(name: str) -> tuple[str, str]:
+    """A sort key that puts ``2.png`` before ``10.png`` and ignores case; no two names have the same."""
+    return _NUMBER.sub(lambda number: number[0].zfill(20), name.lower()), name
 
 
 def files_below(folder: Path) -> Iterator[os.DirEntry[str]]:

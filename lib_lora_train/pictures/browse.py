@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from ..config.groups.dataset import CAPTION_ENDINGS
 from ..errors import DatasetError
 from ..files.drives import is_hidden
 from ..files.reading import reason
-from ..files.walk import is_file, is_folder
+from ..files.walk import is_file, is_folder, natural_key
 from .folders import split_folder_name
 from .images import is_picture_name
 from .masks.find import masks_among
@@ -80,7 +79,7 @@ def page_of(folder: Path, *, endings: Sequence[str] = (), start: int = 0, part: 
                            "give yourself the right to read it.") from problem
     kept = [(entry, is_folder(entry)) for entry in names[:MOST_ENTRIES] if fits(entry)]
     listed = [(entry, inside) for entry, inside in kept if (inside or _ends(entry, endings)) and allowed(entry.path)]
-    listed.sort(key=lambda one: (not one[1], natural(one[0].name)))
+    listed.sort(key=lambda one: (not one[1], natural_key(one[0].name)))
     start = max(0, min(start, len(listed)))
     entries = [Entry(entry.name, entry.path, inside) for entry, inside in listed[start:start + most]]
     return Page(entries, start, len(listed), len(names) > MOST_ENTRIES)
@@ -125,13 +124,7 @@ def _count(entry: Entry, allowed: Callable[[str], bool]) -> None:
         if not images:
             return
     entry.images, entry.captions, entry.more = len(images), min(captions, len(images)), read > _MOST_COUNTED
-    entry.thumbnails = sorted(images, key=natural)[:THUMBNAILS]
-
-
-def natural(name: str) -> list[tuple[int, str]]:
-    """A sort key that puts ``2_cat`` before ``10_cat``, ignoring case."""
-    return [(int(part), "") if part.isdecimal() and len(part) < 20 else (-1, part)
-            for part in re.split(r"([0-9]+)", name.casefold()) if part]
+    entry.thumbnails = sorted(images, key=natural_key)[:THUMBNAILS]
 
 
 def _hidden(entry: os.DirEntry[str]) -> bool:

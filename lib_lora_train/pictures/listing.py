@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +10,11 @@ from pathlib import Path
 from ..errors import DatasetError
 from ..files.confine import MOST_LEVELS, is_inside
 from ..files.swap import Stamp
-from ..files.walk import is_file, is_folder, why_no_file
+from ..files.walk import is_file, is_folder, natural_key, why_no_file
 from .folders import REGULARIZATION_FOLDER, LeftOut
 from .images import is_picture_name
 from .masks.find import FolderMasks, masks_in
 from .weights import weight_file
-
-_NUMBER = re.compile(r"[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -148,8 +145,3 @@ def _add_what_is_no_file(entries: list[os.DirEntry[str]], listing: Listing) -> N
     for entry in entries:
         if not entry.name.startswith(".") and not is_file(entry) and not is_folder(entry):
             listing.left_out.append(LeftOut(Path(entry.path), why_no_file(entry), int(is_picture_name(entry.name))))
-
-
-def natural_key(name: str) -> str:
-    """A sort key that puts ``2.png`` before ``10.png``."""
-    return _NUMBER.sub(lambda number: number[0].zfill(20), name.lower())

@@ -28,6 +28,7 @@ from ..errors import RunError
 from ..files.atomic import write_atomically
 from ..files.confine import open_file
 from ..files.reading import read_text
+from ..files.walk import natural_key
 from ..files.writing import cannot_write
 from .control import RunControl
 from .events import EVENTS_FILE
@@ -142,7 +143,7 @@ def all_runs(runs: Path) -> Iterator[RunFolder]:
     """Every run in ``runs``, newest first."""
     if not runs.is_dir():
         return
-    for path in sorted(runs.iterdir(), key=lambda item: item.name, reverse=True):
+    for path in sorted(runs.iterdir(), key=lambda item: natural_key(item.name), reverse=True):
         if _is_run(path):
             yield RunFolder(path)
 

@@ -21,6 +21,7 @@ from ..errors import RunError
 from ..files.atomic import write_atomically
 from ..files.json_file import DamagedFileError, flag, number, read_object, text
 from ..files.reading import reason
+from ..files.walk import natural_key
 from ..files.writing import writing
 from .folder import MERGE, QUEUED_FILE, RunFolder
 
@@ -95,7 +96,7 @@ def trash_entries(runs: Path) -> list[TrashEntry]:
     trash = runs / TRASH
     if not trash.is_dir():
         return []
-    return [_read(folder) for folder in sorted(trash.iterdir(), key=lambda item: item.name, reverse=True)
+    return [_read(folder) for folder in sorted(trash.iterdir(), key=lambda item: natural_key(item.name), reverse=True)
             if folder.is_dir() and not folder.is_symlink()]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lib_lora_train.files.walk import files_below
+from lib_lora_train.files.walk import files_below, natural_key
 from lib_lora_train.runs.names import lora_names
 
 from .nested import nested
@@ -42,3 +42,11 @@ def test_folders_deeper_than_python_can_recurse_end(tmp_path: Path, levels: int,
 
 def test_a_folder_that_is_missing_has_no_files(tmp_path: Path):
     assert list(files_below(tmp_path / "gone")) == []
+
+
+def test_names_are_sorted_by_their_numbers_and_the_same_in_any_order():
+    names = ["1.png", "01.png", "2.png", "10.png", "A.png", "a.png", "b2.png", "b10.png"]
+    for turned in range(len(names)):
+        listed = sorted(names[turned:] + names[:turned], key=natural_key)
+        assert [name for name in listed if name[0].isdecimal()] == ["01.png", "1.png", "2.png", "10.png"]
+        assert [name for name in listed if name[0].isalpha()] == ["A.png", "a.png", "b2.png", "b10.png"]

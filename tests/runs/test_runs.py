@@ -23,6 +23,7 @@ from lib_lora_train.runs.folder import KNOWS, all_runs, create_run, open_run
 from lib_lora_train.runs.process import live_pid, only_worker, pid_of, start_worker
 from lib_lora_train.runs.process_mark import mark_of
 from lib_lora_train.runs.summary import RunIndex, RunSummary
+from lib_lora_train.runs.trash import move_to_trash, trash_entries
 from tests.crashes import refused_in_turn
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -198,10 +199,18 @@ def test_output_goes_to_the_log(run, worker):
     assert "hello" in run.log_tail()
 
 
-def test_runs_with_one_name_in_one_second_get_folders_of_their_own(tmp_path):
-    ids = {create_run(tmp_path, "penny / x", "").id for _ in range(5)}
-    assert len(ids) == 5
-    assert {run.id for run in all_runs(tmp_path)} == ids
+def test_runs_with_one_name_in_one_second_get_folders_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda form: "20261129-120000")
+    made = [create_run(tmp_path, "penny / x", "").id for _ in range(12)]
+    assert len({*made}) == 12
+    assert [run.id for run in all_runs(tmp_path)] == made[::-1]
+
+
+def test_what_was_deleted_in_one_second_is_listed_newest_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "strftime", lambda form: "20261129-120000")
+    run = create_run(tmp_path, "penny", "")
+    made = [move_to_trash(run, "penny", [], whole_run=False).id for _ in range(12)]
+    assert [entry.id for entry in trash_entries(tmp_path)] == made[::-1]
 
 
 def test_a_run_folder_that_cannot_be_filled_is_not_left_behind(tmp_path):

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ...files.swap import Stamp
+from ...files.walk import natural_key
 from ...pictures.caption_files import NotTextError, text_of, used_line
-from ...pictures.listing import PictureFile, natural_key
+from ...pictures.listing import PictureFile
 from ...pictures.weights import EVERY_IMAGE, ImageWeight
 from ..tags import PlainTags, is_prose_of, plain
 from .pairs import Pairs

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...files.confine import open_inside
+from ...files.walk import natural_key
 from ...pictures.folders import split_folder_name
-from ...pictures.listing import natural_key
 from ...pictures.masks.find import FOLDERS, MARKS, masks_among
 from ..editor.editor import CaptionEditor
 from ..editor.index import Entry

@@ -13,7 +13,7 @@ from PIL import Image
 
 from ...errors import WriteError
 from ...host.interface import Host, PlotDrawer, SeriesPlan
-from ...runs.folder import STRIP_FILE, RunFolder
+from ...runs.folder import STRIP_FILE, RunFolder, all_runs
 from ...runs.hold import STRIP, Reason
 from ...runs.summary import RunIndex
 from ..drawing import DRAWING, DrawingService
@@ -109,8 +109,9 @@ class StripDesk:
     def _next(self) -> Cell | None:
         """Return the next image: those of the current run first, then those of newer runs."""
         found, self._waiting = [], False
-        for file in sorted(self.index.runs.glob(f"*/{STRIP_FILE}"), reverse=True):
-            run = RunFolder(file.parent)
+        for run in all_runs(self.index.runs):
+            if not (run.path / STRIP_FILE).is_file():
+                continue
             strip = self._known(run, read_strip(run))
             if strip is None or not strip.on or strip.error:
                 continue

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files.json_file import is_finite
+from ...files.walk import natural_key
 from .plot_files import PLOT_FILE, PLOTS, read_plot
 
 _MOST_READ = 40
@@ -25,7 +26,7 @@ def pace_of(plot: dict[str, Any]) -> dict[str, float] | None:
 
 def earlier_pace(runs: Path, checkpoint: str) -> dict[str, float] | None:
     """Return the pace of the newest measured plot of any run with ``checkpoint``; ``None`` if there is none."""
-    files = sorted(runs.glob(f"*/{PLOTS}/*/{PLOT_FILE}"), key=lambda file: file.parent.name, reverse=True)
+    files = sorted(runs.glob(f"*/{PLOTS}/*/{PLOT_FILE}"), key=lambda file: natural_key(file.parent.name), reverse=True)
     for file in files[:_MOST_READ]:
         plot = read_plot(file)
         pace = pace_of(plot) if plot.get("checkpoint") == checkpoint else None

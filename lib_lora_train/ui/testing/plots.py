@@ -16,6 +16,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from ...errors import RunError, WriteError
 from ...files.atomic import write_atomically
+from ...files.walk import natural_key
 from ...files.writing import writing
 from ...host.interface import PlotDrawer, PlotPlan
 from ...runs.folder import RunFolder
@@ -92,7 +93,8 @@ class PlotDesk:
     def all_of(self, run: RunFolder) -> list[dict[str, Any]]:
         """Return every plot of ``run``, newest first."""
         drawn = {plot.facts["id"] for plot in list(self._open)}  # before the files, which say more after the end
-        plots = [read_plot(file) for file in sorted(run.path.glob(f"{PLOTS}/*/{PLOT_FILE}"), reverse=True)]
+        plots = [read_plot(file) for file in sorted(run.path.glob(f"{PLOTS}/*/{PLOT_FILE}"), reverse=True,
+                                                    key=lambda file: natural_key(file.parent.name))]
         for plot in plots:
             if plot["state"] == "drawing" and plot["id"] not in drawn:
                 plot["state"] = "lost"
