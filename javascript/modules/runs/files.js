@@ -62,7 +62,7 @@ export class FileList {
         const about = `${epoch}, step ${format.number(file.step)}, ${format.when(file.time)}`;
         return h("li", {class: "tl-file"}, icon("file"), h("div", {class: "tl-file-text"},
             h("span", {class: "tl-file-name", title: file.path}, file.name,
-                file.path === run.proposed ? h("span", {class: "tl-file-mark"}, "proposed") : null),
+                file.path === run.proposed ? [" ", h("span", {class: "tl-file-mark"}, "proposed")] : null),
             h("span", {class: "tl-file-about"}, about)),
         h("div", {class: "tl-file-buttons"}, count > 1 && !run.open ? button("Keep only this", {small: true, kind: "quiet",
             title: `Keep ${file.name} and delete the other files of this run`,
