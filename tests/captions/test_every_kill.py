@@ -34,8 +34,8 @@ FILES = {"a.png": _png("RGB"), "a.txt": b"penny", "a-mask.png": _png("L"), "b.pn
          "c.png": b"c"}
 
 
-STEP = count(2, 1)
-"""Every second operation as a rule, of some acts the even ones: a file that is opened counts twice."""
+STEP = count(3, 1)
+"""Every third operation as a rule, from another one in each act; odd, since a file that is opened counts twice."""
 
 
 def opened(folder: Path) -> CaptionEditor:
@@ -130,7 +130,7 @@ def test_killed_at_every_file_operation(memory: Path, name: str, spares: bool, m
         if not ended:
             break
     assert number > 5
-    for after_operation in range(1 + first, number, 2 * STEP):
+    for after_operation in range(1 + first, number, count(10, 2)):
         prepared(memory / "set")
         killed_inside(after_operation, after_operation % 5, lambda: act(memory / "set"))
         recovered(memory / "set", before, after, f"in a write after operation {after_operation}")

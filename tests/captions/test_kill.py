@@ -13,7 +13,7 @@ from lib_lora_train.captions.journal.journal import Journal
 
 pytestmark = pytest.mark.slow
 
-FILES = 1000
+FILES = 200
 
 EDIT = """
 import os, signal, sys
@@ -87,10 +87,10 @@ def check_recovery(folder: Path) -> int:
 
 
 @pytest.mark.parametrize(("die_in", "die_after", "seen", "recovered"), [
-    ("stage", 500, 0, 0),
+    ("stage", 100, 0, 0),
     ("put_in_place", 0, 0, FILES),
     ("put_in_place", 1, 1, FILES),
-    ("put_in_place", 500, 500, FILES),
+    ("put_in_place", 100, 100, FILES),
     ("put_in_place", FILES - 1, FILES - 1, FILES),
 ])
 def test_killed_at_a_certain_file(folder: Path, die_in: str, die_after: int, seen: int, recovered: int):
@@ -104,11 +104,11 @@ def test_killed_while_undoing(folder: Path):
     program = start(folder)
     assert program.wait() == 0
     undo = EDIT.split("journal = Journal(folder)")[0] + "Journal(folder).undo()"
-    killed = subprocess.run([sys.executable, "-c", undo, str(folder), "put_in_place", "333"])
+    killed = subprocess.run([sys.executable, "-c", undo, str(folder), "put_in_place", "66"])
     assert killed.returncode == -signal.SIGKILL
-    assert how_many_new(folder) == FILES - 333
+    assert how_many_new(folder) == FILES - 66
     journal = Journal(folder)
-    assert len(journal.recover().finished) == FILES - 333
+    assert len(journal.recover().finished) == FILES - 66
     assert how_many_new(folder) == 0 and journal.history().position == 0
     journal.redo()
     assert how_many_new(folder) == FILES

@@ -27,7 +27,7 @@ from lib_lora_train.files.confine import HIDDEN_FOLDER
 from tests.crashes import Killed, failing, killed_here
 from tests.figures import count, figure
 
-SEQUENCES = count(200, 2000)
+SEQUENCES = count(120, 2000)
 OF_ALL = SEQUENCES / 2000
 STEPS = 10
 WORDS = ("penny", "red boots", "hat", "smile", "日本", "cat (pet)")

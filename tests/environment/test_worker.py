@@ -1,4 +1,4 @@
-"""The whole pinned list, in an environment with the webui's pins: that stays as it was, and the worker has its own."""
+"""The pinned list, in an environment with the webui's pins: that stays as it was, and the worker has its own."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from packaging.requirements import Requirement
 
 from lib_lora_train.environment import check
 from lib_lora_train.environment.pins import requirements_of
+from tests.figures import FULL
 
-from .conftest import python_in, site_of
+from .conftest import WEBUI_PINS, python_in, site_of
 from .copies import ExtensionCopy, copy_extension
 from .wheels import make_wheel
 
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.slow
 # What packages in the list ask for and the worker never imports: open_clip only lends its vocabulary file, and
 # onnxruntime needs the first two for tools of its own.
 NEVER_IMPORTED = {"coloredlogs", "humanfriendly", "torchvision", "timm"}
+LARGE = {"transformers", "pillow"}
 USED = ("diffusers.models.unets.unet_2d_condition", "transformers.models.clip.modeling_clip", "lycoris.kohya",
         "safetensors.torch", "yaml", "google.protobuf", "torch", "numpy")
 FROM_THE_INTERPRETER = {"torch", "numpy", "sympy"}
@@ -77,27 +79,33 @@ print(json.dumps([said, {{name: importlib.import_module(name).__file__ for name 
 
 
 @pytest.fixture(scope="module")
-def comparison(webui_environment: Path) -> Iterator[tuple[ExtensionCopy, dict[str, str], dict[str, str]]]:
-    """The extension installed with the webui's Python, and its environment before and after."""
+def comparison(webui_environment: Path) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """The webui's environment before and after the extension is installed with its Python.
+
+    The packages that the webui has in another version, but for the largest; in full the whole list.
+    """
     with tempfile.TemporaryDirectory() as folder:
         copy = copy_extension(Path(folder) / "extension", Path(folder) / "root", None, python_in(webui_environment))
+        if not FULL:
+            theirs = {normalised(line.partition("==")[0]) for line in WEBUI_PINS.read_text().splitlines()}
+            pins = [pin for pin in requirements_of("base") if normalised(pin.partition("==")[0]) in theirs - LARGE]
+            assert len(pins) > 10
+            (copy.folder / "lib_lora_train/worker_requirements/pins.txt").write_text("\n".join(["[base]", *pins, ""]))
         before = snapshot(webui_environment)
         result = copy.install()
         assert result.stdout == "Train LoRA: The worker's packages (base) are ready.\n", result.stdout + result.stderr
-        yield copy, before, snapshot(webui_environment)
+        yield before, snapshot(webui_environment)
 
 
 @pytest.fixture(scope="module")
-def worker(comparison: tuple[ExtensionCopy, dict[str, str], dict[str, str]], webui_python_with_torch: str,
-           tmp_path_factory: pytest.TempPathFactory) -> ExtensionCopy:
-    """A worker with the same packages where the tests themselves have them, since there they are compiled."""
-    copy, _, _ = comparison
-    (installed,) = copy.complete_folders()
-    ours = check()
-    assert ours.ready and ours.folder.name == installed
-    root = tmp_path_factory.mktemp("packages")
-    (root / installed).symlink_to(ours.folder, target_is_directory=True)
-    return ExtensionCopy(copy.folder, root, webui_python_with_torch)
+def worker(webui_python_with_torch: str, tmp_path_factory: pytest.TempPathFactory) -> ExtensionCopy:
+    """A worker with all packages where the tests themselves have them, since there they are compiled."""
+    folder, ours = tmp_path_factory.mktemp("worker"), check()
+    (root := folder / "root").mkdir()
+    (root / ours.folder.name).symlink_to(ours.folder, target_is_directory=True)
+    copy = copy_extension(folder / "extension", root, None, webui_python_with_torch)
+    assert copy.status == "ready"
+    return copy
 
 
 @pytest.fixture(scope="module")
@@ -133,9 +141,8 @@ def snapshot(environment: Path) -> dict[str, str]:
     return {"pip freeze": freeze, **files}
 
 
-def test_the_webuis_environment_is_the_same_to_the_byte(
-        comparison: tuple[ExtensionCopy, dict[str, str], dict[str, str]]):
-    _, before, after = comparison
+def test_the_webuis_environment_is_the_same_to_the_byte(comparison: tuple[dict[str, str], dict[str, str]]):
+    before, after = comparison
     assert "transformers==4.30.2" in before["pip freeze"] and "gradio==3.41.2" in before["pip freeze"]
     assert after["pip freeze"] == before["pip freeze"]
     assert len(before) > 2000

@@ -11,7 +11,7 @@ import pytest
 from lib_lora_train.captions.confidences import read_confidences
 from lib_lora_train.captions.journal.journal import Journal
 from tests.crashes import killed_at, killed_inside
-from tests.figures import figure
+from tests.figures import count, figure
 
 from .conftest import captions_of, make_dataset, tag, tag_job
 
@@ -48,14 +48,14 @@ def test_a_run_that_is_killed_anywhere_and_resumed_tags_every_image_once(tmp_pat
             journal.undo()
         assert captions_of(folder) == BEFORE, what
 
-    for number in itertools.count(1):
+    for number in itertools.count(1, count(3, 1)):
         prepare()
         ended = killed_at(number, run)
         check(f"at operation {number}")
         if not ended:
             break
     assert number > 15
-    for operation in range(1, number, 4):
+    for operation in range(1, number, count(9, 4)):
         prepare()
         killed_inside(operation, operation % 7, run)
         check(f"in a write after operation {operation}")

@@ -18,7 +18,9 @@ def hearts() -> list[tuple[str, Image.Image]]:
     return [(path.stem, open_picture(path)) for path in sorted((DEMO / "pictures").glob("*.webp"))]
 
 
+@pytest.fixture(scope="module")
 def known(hearts):
+    """The training images as the search is given them."""
     return [(number, Features.of_picture(picture), {}) for number, (_, picture) in enumerate(hearts)]
 
 
@@ -38,33 +40,33 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_image_is_found_and_what_is_nearly_the_same_is_a_copy(hearts, change):
+def test_a_changed_image_is_found_and_what_is_nearly_the_same_is_a_copy(hearts, known, change):
     act, is_same = CHANGES[change]
-    found = [nearest(act(picture), {}, known(hearts))[0] for _, picture in hearts]
+    found = [nearest(act(picture), {}, known)[0] for _, picture in hearts]
     assert sum(near.number == number for number, near in enumerate(found)) >= 19  # of 21 that are all hearts
     if is_same:
         assert all(near.kind == "copy" for near in found)
 
 
-def test_images_that_were_not_trained_on_are_no_copies(hearts):
+def test_images_that_were_not_trained_on_are_no_copies(hearts, known):
     others = [open_picture(path) for path in sorted((DEMO / "held_out").glob("*.webp"))]
-    copies = [near.number for picture in others for near in nearest(picture, {}, known(hearts)) if near.kind == "copy"]
+    copies = [near.number for picture in others for near in nearest(picture, {}, known) if near.kind == "copy"]
     assert copies == []
 
 
-def test_an_image_much_nearer_to_one_than_to_all_others_may_be_memorized(hearts):
+def test_an_image_much_nearer_to_one_than_to_all_others_may_be_memorized(hearts, known):
     """Paler ones are no copies any more; the set's own images, each left out once, are as alike as hearts are."""
-    warned = [nearest(ImageEnhance.Color(picture).enhance(0.6), {}, known(hearts))[0] for _, picture in hearts]
+    warned = [nearest(ImageEnhance.Color(picture).enhance(0.6), {}, known)[0] for _, picture in hearts]
     assert sum(near.kind != "" and near.number == number for number, near in enumerate(warned)) >= 15
-    others = [nearest(picture, {}, [one for one in known(hearts) if one[0] != number])[0]
+    others = [nearest(picture, {}, [one for one in known if one[0] != number])[0]
               for number, (_, picture) in enumerate(hearts)]
     assert [near.kind for near in others] == [""] * len(others)
 
 
-def test_a_second_copy_in_the_set_does_not_hide_the_first(hearts):
+def test_a_second_copy_in_the_set_does_not_hide_the_first(hearts, known):
     paler = ImageEnhance.Color(hearts[0][1]).enhance(0.6)
-    alone = nearest(paler, {}, known(hearts))[0]
-    twice = nearest(paler, {}, [*known(hearts), (99, Features.of_picture(hearts[0][1]), {})])[0]
+    alone = nearest(paler, {}, known)[0]
+    twice = nearest(paler, {}, [*known, (99, Features.of_picture(hearts[0][1]), {})])[0]
     assert (alone.kind, twice.kind, alone.number, twice.number) == ("close", "close", 0, 0)
 
 
