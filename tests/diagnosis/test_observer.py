@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from accelerate.state import AcceleratorState
+from PIL import Image, ImageOps
 from safetensors.torch import load_file
 
 from lib_lora_train.config.job import Job
@@ -32,21 +33,45 @@ NETWORKS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Five with two tags each, so that a point has few tests of captions."""
-    folder = draw_pictures(tmp_path / "pictures")
+    """Three of two sizes with two tags each, so that a point has few predictions and tests of captions."""
+    folder = draw_pictures(tmp_path / "pictures", 3)
+    with Image.open(folder / "01.png") as image:
+        ImageOps.invert(image).save(folder / "02.png")
     for file in folder.glob("*.txt"):
         file.write_text(f"ball, colour {int(file.stem)}")
     return folder
 
 
 @pytest.fixture(autouse=True)
-def one_swap(monkeypatch: pytest.MonkeyPatch) -> None:
+def few_predictions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "SWAPS", 1)
+    monkeypatch.setattr(observer, "MEASURED_TIMESTEPS", observer.MEASURED_TIMESTEPS[-2:])
+
+
+@pytest.fixture
+def no_tests_of_captions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what is not about them; they are most of the predictions."""
+    monkeypatch.setattr(observer, "tests_of", lambda *_: [])
 
 
 def started(folder: Path, values: dict[str, dict[str, Any]], **changes: dict[str, Any]) -> tuple[Job, RunFolder]:
     job = job_from({group: {**values.get(group, {}), **changes.get(group, {})} for group in {*values, *changes}})
     return job, create_run(folder, job.save.output_name, job_to_yaml(job))
+
+
+class StoppingAt(Reporter):
+    """One whose run is stopped at a step."""
+
+    at, run = 0, None
+
+    def step(self, fields):
+        super().step(fields)
+        if fields["step"] == self.at:
+            self.run.control.request("stop")
+
+
+def stopping(run: RunFolder, step: int) -> type[Reporter]:
+    return type("Stopping", (StoppingAt,), {"at": step, "run": run})
 
 
 def execute(job: Job, run: RunFolder, reporter_type: type[Reporter] = Reporter) -> list[dict[str, Any]]:
@@ -71,13 +96,14 @@ def test_the_lora_is_the_same_bit_for_bit_with_the_diagnosis_on_and_off(kind, va
     for name, diagnose in (("on", True), ("off", False)):
         run = trained(tmp_path / name, values, network={**values["network"], **NETWORKS[kind]},
                       optimizer={"optimizer_type": "AdamW", "learning_rate": 1e-2},
-                      save={"output_name": name, "output_dir": str(tmp_path / "loras"), "save_precision": "float"},
-                      diagnosis={"diagnose": diagnose})
+                      save={"output_name": name, "output_dir": str(tmp_path / "loras"), "save_precision": "float",
+                            "save_every_n_steps": 1},
+                      training={"max_train_steps": 2}, diagnosis={"diagnose": diagnose})
         assert (run.path / "diagnosis").exists() == diagnose
         files[name] = load_file(tmp_path / "loras" / f"{name}.safetensors")
         if diagnose:
             measured = read_measurements(run.path / "diagnosis")
-            assert [one.step for one in measured] == [0, 3, 6]
+            assert [one.step for one in measured] == [0, 1, 2]
             assert all(one.swapped and one.tags for one in measured)
             assert any(value is not None for value in measured[0].distance)
             assert any(value is not None for value in measured[1].agreement)
@@ -90,42 +116,37 @@ def test_a_run_that_is_stopped_and_resumed_measures_nothing_twice_and_loses_noth
     monkeypatch.setattr(observer.Budget, "allowance", lambda budget, seconds: 1e9)
     job, run = started(tmp_path / "runs", values)
 
-    class Stopping(Reporter):
-        def step(self, fields):
-            super().step(fields)
-            if fields["step"] == 4:
-                run.control.request("stop")
-
-    assert execute(job, run, Stopping)[-1]["event"] == "stopped"
+    assert execute(job, run, stopping(run, 3))[-1]["event"] == "stopped"
     folder = run.path / "diagnosis"
     plan, before = (folder / "plan.json").read_text(), (folder / "measurements.jsonl").read_text()
-    (folder / "measurements.jsonl").write_text(before + '{"step": 5, "epo')  # killed while it wrote
+    (folder / "measurements.jsonl").write_text(before + '{"step": 4, "epo')  # killed while it wrote
     run.control.withdraw("stop")
     assert execute(job, run)[-1]["event"] == "finished"
     assert (folder / "plan.json").read_text() == plan
     assert (folder / "measurements.jsonl").read_text().startswith(before)
-    assert [one.step for one in read_measurements(folder)] == [0, 3, 6]
+    assert [one.step for one in read_measurements(folder)] == [0, 2, 4]
     found = read_findings(folder)
     assert found is not None
-    assert found.step == 6
+    assert found.step == 4
 
     caption = next(Path(values["dataset"]["train_data_dir"]).glob("*.txt"))
     caption.write_text("something else")
     (run.path / "state" / "last.pt").unlink()
     again = {**values, "save": {**values["save"], "output_name": "other"}}
     job, _ = started(tmp_path / "unused", again)
-    execute(job, run)
+    assert execute(job, run, stopping(run, 1))[-1]["event"] == "stopped"
     assert (folder / "step00000000-plan.json").read_text() == plan
     assert "something else" in (folder / "plan.json").read_text()
 
 
 @pytest.mark.parametrize("broken", ["measure_point", "findings_of", "plan_for"])
-def test_a_failure_of_the_diagnosis_is_a_warning_and_the_training_finishes(broken, values, tmp_path, monkeypatch):
+def test_a_failure_of_the_diagnosis_is_a_warning_and_the_training_finishes(broken, values, tmp_path, monkeypatch,
+                                                                           no_tests_of_captions):
     def fail(*_: Any, **__: Any) -> None:
         raise KeyError("a mistake of its own")
 
     monkeypatch.setattr(observer, broken, fail)
-    job, run = started(tmp_path / "runs", values, diagnosis=AMPLE)
+    job, run = started(tmp_path / "runs", values, diagnosis=AMPLE, training={"max_train_epochs": 1})
     monkeypatch.setattr(observer.Budget, "allowance", lambda budget, seconds: 1e9)
     events = execute(job, run)
     assert events[-1]["event"] == "finished"
@@ -150,12 +171,12 @@ def test_it_holds_between_predictions_and_gives_way_to_a_stop(values, tmp_path, 
 
     def counted(model: TrainedModel, *arguments: Any) -> Any:
         predictions.append(1)
-        if len(predictions) == 7:
+        if len(predictions) == 5:
             run.control.request("stop")
         return predict(model, *arguments)
 
     events = execute(job, run, Waiting)
-    assert len(predictions) <= 8
+    assert len(predictions) <= 6
     assert len(held) >= len(predictions)
     assert all(leave is not None for leave in held)
     assert events[-1]["event"] == "stopped"
@@ -211,8 +232,8 @@ PHASES = {"size": {"resolution": "96"}, "folder": {"only_folders": ["1_later"]},
 
 
 @pytest.mark.parametrize("other", PHASES)
-def test_a_run_with_phases_says_what_is_measured_and_judges_only_what_is_trained_alike(other, values, tmp_path,
-                                                                                     monkeypatch):
+def test_a_run_with_phases_says_what_is_measured_and_judges_only_what_is_trained_alike(
+        other, values, tmp_path, monkeypatch, no_tests_of_captions):
     monkeypatch.setattr(observer.Budget, "allowance", lambda budget, seconds: 1e9)
     shares = []
     expected = observer.Budget.expected_run_seconds
@@ -227,7 +248,7 @@ def test_a_run_with_phases_says_what_is_measured_and_judges_only_what_is_trained
     monkeypatch.setattr(observer, "findings_of", lambda plan, done: judged.append([one.step for one in done]) or judge(
         plan, done))
     root = tmp_path / "pictures"
-    draw_pictures(root / "1_first", 4)
+    draw_pictures(root / "1_first", 2)
     draw_pictures(root / "1_later", 3, 9)
     first = {"train_data_dir": str(root), "only_folders": ["1_first"] if other == "folder" else []}
     run = trained(tmp_path, values, dataset={**values["dataset"], **first, "max_bucket_reso": 96},
@@ -243,4 +264,4 @@ def test_a_run_with_phases_says_what_is_measured_and_judges_only_what_is_trained
     assert len(steps) == 3 and len(judged[-1]) == (3 if other == "rate" else 2)
     assert set(shares) == {steps[-1]}  # the time is a share of the whole run, not of its first phase
     known = trained_on(run.path, str(root), [], print)
-    assert known.all_phases and len(known.names) == 7
+    assert known.all_phases and len(known.names) == 5

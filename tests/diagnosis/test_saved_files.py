@@ -17,6 +17,7 @@ from lib_lora_train.cli.diagnose import diagnose_command
 from lib_lora_train.config.groups.diagnose import DiagnoseJob
 from lib_lora_train.config.load import read_job
 from lib_lora_train.config.text_yaml import write_yaml
+from lib_lora_train.diagnosis import saved_files
 from lib_lora_train.diagnosis.material import Chosen
 from lib_lora_train.errors import ConfigError, RunError, TaggerError
 from lib_lora_train.runs.diagnosis.epochs import (
@@ -34,6 +35,7 @@ from lib_lora_train.runs.diagnosis.proposal import GUESS, propose
 from lib_lora_train.runs.diagnosis.records import FOLDER, PLAN_FILE, DiagnosisPlan, PlannedImage, plan_json
 from lib_lora_train.runs.events import EventWriter, read_events
 from lib_lora_train.runs.folder import DIAGNOSE, RunFolder, create_run
+from lib_lora_train.training import validation
 from lib_lora_train.training.encoding import StoppedEarly
 from lib_lora_train.training.reporting.report import Reporter
 from tests.training.conftest import Trained, draw_pictures, small_job, trained_in
@@ -43,13 +45,21 @@ from tests.training.conftest import Trained, draw_pictures, small_job, trained_i
 def done(checkpoint, tmp_path_factory) -> Iterator[Trained]:
     """A run that held images out, for all tests."""
     folder = tmp_path_factory.mktemp("done")
-    held_out = draw_pictures(folder / "held", 4, 9)
-    job = small_job(checkpoint, draw_pictures(folder / "pictures"), folder / "loras")
+    held_out = draw_pictures(folder / "held", 2, 9)
+    job = small_job(checkpoint, draw_pictures(folder / "pictures", 3), folder / "loras")
     run = trained_in(folder / "runs", job, dataset={"validation_data_dir": str(held_out)},
                      save={"save_precision": "float"}, optimizer={"optimizer_type": "AdamW", "learning_rate": 2e-2})
     AcceleratorState._reset_state(reset_partial_state=True)
     assert run.completed
     yield run
+
+
+@pytest.fixture
+def few_predictions(monkeypatch):
+    """One strength and one noise level, for what is not about the losses themselves."""
+    monkeypatch.setattr(saved_files, "STRENGTHS", (0.8,))
+    for module in (saved_files, validation):
+        monkeypatch.setattr(module, "TIMESTEPS", (500,))
 
 
 @pytest.fixture
@@ -91,7 +101,7 @@ def test_what_is_measured_of_a_file_is_the_loss_that_the_run_reported_when_it_sa
                                                    rel=1e-4)
     assert [(file.epoch, file.final) for file in measures.files] == [(1, False), (2, True)]
     assert measures.base.drift == 0 and 0 < measures.files[0].drift < measures.files[1].drift
-    assert len(measures.files[0].trained) == 5
+    assert len(measures.files[0].trained) == 3
     strengths = {one.strength: mean_loss(one.held_out) for one in measures.strengths}
     proposed = propose(measures).file
     assert [*strengths] == ([0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2] if proposed else [])
@@ -99,7 +109,7 @@ def test_what_is_measured_of_a_file_is_the_loss_that_the_run_reported_when_it_sa
     assert {path: path.read_bytes() for path in done.loras.iterdir()} == before
 
 
-def test_mirrored_images_take_the_place_of_held_out_ones_unless_they_were_trained_on(done, runs):
+def test_mirrored_images_take_the_place_of_held_out_ones_unless_they_were_trained_on(done, runs, few_predictions):
     last = [done.loras / "penny.safetensors"]
     _, measures, _ = measured(like(done, runs, {"validation_data_dir": None}, last), runs, "images=1")
     assert measures.source == MIRRORED and "mirrored" in measures.source_text and len(measures.images) == 1
@@ -110,7 +120,7 @@ def test_mirrored_images_take_the_place_of_held_out_ones_unless_they_were_traine
     assert measures.files[-1].drift is not None
 
 
-def test_a_held_out_image_that_was_trained_on_does_not_count(done, runs, tmp_path):
+def test_a_held_out_image_that_was_trained_on_does_not_count(done, runs, tmp_path, few_predictions):
     held_out = draw_pictures(tmp_path / "held", 2, 9)
     trained = Path(yaml.safe_load(done.run.job_file.read_text())["dataset"]["train_data_dir"])
     for ending in (".png", ".txt"):
@@ -120,7 +130,7 @@ def test_a_held_out_image_that_was_trained_on_does_not_count(done, runs, tmp_pat
     assert "copy.png" in propose(measures).doubts[-1]
 
 
-def test_whatever_fails_alone_is_named_and_everything_else_is_measured(done, runs, tmp_path):
+def test_whatever_fails_alone_is_named_and_everything_else_is_measured(done, runs, tmp_path, few_predictions):
     """A tagger, a list of strip images, a sample, a held-out image and an epoch's file that are damaged, at once."""
     first, last = (tmp_path / name for name in ("penny-000001.safetensors", "penny.safetensors"))
     shutil.copy(done.loras / last.name, last)
@@ -184,7 +194,8 @@ def test_a_part_that_fails_or_is_stopped_loses_no_other(failure, tmp_path, monke
             assert read_measures(run.path).source_text == "earlier"
 
 
-def test_images_that_came_later_and_other_versions_of_training_images_take_the_place_of_a_share(done, runs, tmp_path):
+def test_images_that_came_later_and_other_versions_of_training_images_take_the_place_of_a_share(
+        done, runs, tmp_path, few_predictions):
     folder = Path(yaml.safe_load(done.run.job_file.read_text())["dataset"]["train_data_dir"])
     seen = shutil.copytree(folder, tmp_path / "pictures")
     last = [done.loras / "penny.safetensors"]
@@ -215,7 +226,7 @@ def test_images_that_came_later_and_other_versions_of_training_images_take_the_p
     assert measures.left_out == ("copy0.png", "copy1.png")
 
 
-def test_files_that_are_gone_or_damaged_are_skipped_and_the_others_measured(done, runs, tmp_path):
+def test_files_that_are_gone_or_damaged_are_skipped_and_the_others_measured(done, runs, tmp_path, few_predictions):
     first, last = (tmp_path / name for name in ("penny-000001.safetensors", "penny.safetensors"))
     first.write_bytes(b"damaged")
     shutil.copy(done.loras / last.name, last)
@@ -232,7 +243,7 @@ def test_files_that_are_gone_or_damaged_are_skipped_and_the_others_measured(done
     assert status == 1 and "none of them is still there" in events[-1]["text"]
 
 
-def test_a_lora_that_was_not_trained_here_needs_a_checkpoint_and_other_images(done, checkpoint, runs):
+def test_a_lora_that_was_not_trained_here_needs_a_checkpoint_and_other_images(done, checkpoint, runs, few_predictions):
     settings = yaml.safe_load(done.run.job_file.read_text())["dataset"]
     opened = like(done, runs, {"train_data_dir": "", "validation_data_dir": None}, [done.loras / "penny.safetensors"],
                   "test", base={"checkpoint": ""})

@@ -15,6 +15,7 @@ from lib_lora_train.captions.tokens import TokenCounter
 from lib_lora_train.errors import WorkerEnvironmentError
 from lib_lora_train.models.text_states import tokenize
 from lib_lora_train.models.tokenizer import VOCABULARY_FILE, Tokenizer, find_vocabulary, join_pairs, parts_of
+from tests.figures import count
 
 BEGIN, END = 49406, 49407
 CAT = [320, 1125, 539, 320, 2368]
@@ -65,10 +66,13 @@ def test_ids_are_those_of_an_independent_byte_pair_encoding(tokenizer, caption):
 
 
 def test_every_character_is_split_off_as_clips_pattern_does_it():
+    """Usually all of the first planes, and a part of the 230,000 ideographs and private ones, which are all alike."""
     pattern, wrong = regex.compile(WORDS, regex.IGNORECASE), {}
-    for code in range(sys.maxunicode + 1):
+    for code in [*range(0x20000), *range(0x20000, sys.maxunicode + 1, count(13, 1))]:
+        if unicodedata.category(chr(code)) in ("Cn", "Cs"):
+            continue
         text = " ".join(f"a{chr(code)}b 1{chr(code)}' {chr(code)}".split())
-        if unicodedata.category(chr(code)) not in ("Cn", "Cs") and list(parts_of(text)) != pattern.findall(text):
+        if list(parts_of(text)) != pattern.findall(text):
             wrong[hex(code)] = list(parts_of(text))
     assert set(wrong) == {"0x345"}  # the iota subscript: a mark, which the pattern folds into a letter
 

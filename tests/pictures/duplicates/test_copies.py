@@ -17,6 +17,7 @@ from lib_lora_train.pictures.duplicates.files import copies_in
 from lib_lora_train.pictures.duplicates.find import Copies, copies_among
 from lib_lora_train.pictures.duplicates.small import Small, fine_of, small_of
 from lib_lora_train.pictures.images import open_picture
+from tests.figures import FULL
 
 Images = list[Image.Image]
 
@@ -90,9 +91,14 @@ ON_PLAIN_GROUND = ("fish", "mugs", "faces", "tiles", "robots")
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_copy_is_found_in_every_set(change, sets):
-    """It is certain unless nothing but plain ground was cropped: the figure may as well have been moved."""
+    """It is certain unless nothing but plain ground was cropped: the figure may as well have been moved.
+
+    Usually each change is tried in a part of the sets, and in others than the next change.
+    """
     missed = []
-    for name, images in sets.items():
+    for number, (name, images) in enumerate(sets.items()):
+        if not FULL and "crop" not in change and (number + list(CHANGES).index(change)) % 3:
+            continue
         place = len(images) // 2
         found = found_in([*images, CHANGES[change](images[place])])
         is_found, is_certain = (any({place, len(images)} <= set(group) for group in groups)
