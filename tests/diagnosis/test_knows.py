@@ -27,7 +27,7 @@ def job_of(images: Path, **groups):
                           **groups.get("dataset", {})},
               "training": {"device": "cpu", "mixed_precision": "no"},
               "tagger": {"model": str(TAGGER), "provider": "cpu", **groups.get("tagger", {})},
-              "knows": {"images_per_word": 2, "sample_steps": 8, "cfg_scale": 6, **groups.get("knows", {})}}
+              "knows": {"images_per_word": 1, "sample_steps": 8, "cfg_scale": 6, **groups.get("knows", {})}}
     job, problems = read_settings(KnowsJob, values, source="test")
     assert problems == []
     return job
@@ -98,7 +98,7 @@ def test_what_it_has_never_seen_is_unknown_and_the_odd_image_surprises_most(buse
         (image["surprise"] for image in result["images"]), reverse=True)
     assert result["tagger"] == "" and result["alone"] == [] and result["words"][0]["pictures"] == []
     unseen = check(tmp_path / "runs", job_of(some_hearts(tmp_path / "many", 6), dataset={"activation_tag": "emoheart"},
-                                             knows={"traits": ["love"]}))
+                                             knows={"traits": ["love"], "sample_steps": 2}))
     result = read_result(unseen)
     assert {word["word"]: word["level"] for word in result["words"]} == {"emoheart": "unknown", "love": "unknown"}
     assert result["advice"]["images_seen"] == 1500
@@ -106,7 +106,7 @@ def test_what_it_has_never_seen_is_unknown_and_the_odd_image_surprises_most(buse
 
 
 def test_images_that_the_webui_has_drawn_are_kept_and_a_missing_tagger_is_reported(buses, tmp_path):
-    job = job_of(buses, knows={"traits": ["bus"], "images_per_word": 1, "loss_images": 3},
+    job = job_of(buses, knows={"traits": ["bus"], "sample_steps": 2, "loss_images": 3},
                  tagger={"model": "wd-unknown"})
     run = create_run(tmp_path, "knows", job_to_yaml(job), KNOWS)
     kept = run.path / "pictures" / "00-1.png"
@@ -127,7 +127,7 @@ def test_a_tagger_that_fails_or_a_damaged_image_loses_nothing_else(damage, buses
         (tagger / "model.onnx").write_bytes(b"cut short")
     else:
         (images / "0.png").write_bytes((images / "0.png").read_bytes()[:200])
-    job = job_of(images, knows={"traits": ["bus"], "images_per_word": 1, "sample_steps": 2},
+    job = job_of(images, knows={"traits": ["bus"], "sample_steps": 2},
                  tagger={"model": str(tagger / "model.onnx")})
     result = read_result(check(tmp_path / "runs", job))
     [missing] = result["missing"]
