@@ -21,6 +21,8 @@ from .webui_process import ROOT, WebuiProcess
 MINI = ROOT / "demo" / "mini_sd15.safetensors"
 WAIT_SECONDS = 120
 WIDTH = 1400
+POLLING = 100
+"""Milliseconds between two looks of ``wait_for_function``, which by itself looks, and draws, sixty times a second."""
 PROMPTS = "penny smiling\npenny, from behind"
 MODULES = ["captions/tagging.js", "core/dom.js", "core/host.js", "core/shell.js", "core/txt2img_form.js",
            "runs/model.js", "runs/watch.js", "testing/block_sliders.js", "train/form.js", "train/plan.js",
@@ -308,7 +310,8 @@ def start(page: Page) -> None:
 
 def ready(page: Page) -> None:
     """Wait until the server has judged the form."""
-    page.wait_for_function("""() => document.querySelector(".tl-action-sentence").textContent.startsWith("Ready")""")
+    page.wait_for_function("""() => document.querySelector(".tl-action-sentence").textContent.startsWith("Ready")""",
+                           polling=POLLING)
 
 
 def steps_drawn(page: Page, panel: str = "train") -> int:
@@ -323,7 +326,7 @@ def wait_for_more_steps(page: Page, than: int, panel: str = "train") -> int:
         const label = document.querySelector(`#tl-panel-${panel} .tl-plot`).getAttribute("aria-label") || "";
         const match = label.match(/at step (\\d+)/);
         return match && Number(match[1]) > than;
-    }""", arg=[panel, than])
+    }""", arg=[panel, than], polling=POLLING)
     return steps_drawn(page, panel)
 
 

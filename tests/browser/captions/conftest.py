@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from ..conftest import MINI, WIDTH, Desk, Tabs, eventually
+from ..conftest import MINI, POLLING, WIDTH, Desk, Tabs, eventually
 from ..webui_process import WebuiProcess
 
 PANEL = "#tl-panel-captions"
@@ -115,7 +115,8 @@ def in_all_looks(page: Page) -> Iterator[tuple[str, int]]:
 
 
 def wait_for_count(page, words: str) -> None:
-    page.wait_for_function("words => document.querySelector('.tl-capcount').textContent.startsWith(words)", arg=words)
+    page.wait_for_function("words => document.querySelector('.tl-capcount').textContent.startsWith(words)", arg=words,
+                           polling=POLLING)
 
 
 def caption(folder: Path, name: str) -> str:
