@@ -93,10 +93,16 @@ def test_a_wrong_value_is_reported_at_its_field_and_training_does_not_start(webu
 def test_a_problem_in_a_folded_setting_unfolds_it(page, pictures):
     fill_in(page, pictures)
     ready(page)
-    field(page, "caption_extension").fill("txt")
+    extension, asked = field(page, "caption_extension"), []
+    page.route("**/train-lora/job/check", lambda request: asked.append(request))  # not answered before it is folded
+    extension.fill("txt")
     fold = page.locator('.tl-section-body[data-section="Captions"] > details')
     fold.locator("summary").click()
     expect(fold).not_to_have_attribute("open", "")
+    eventually(page, lambda: bool(asked), True)
+    for request in asked:
+        request.continue_()
+    page.unroute_all()
     problem = page.locator('.tl-field[data-key="dataset.caption_extension"] .tl-field-problem')
     problem.filter(has_text="with its dot").wait_for()
     expect(fold).to_have_attribute("open", "")
