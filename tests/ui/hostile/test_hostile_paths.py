@@ -17,7 +17,7 @@ from tests.figures import count, figure
 from .every_route import SECRET, SECRET_COLOUR, Furnished, Route, hostile_value, routes_of
 
 EACH, USUALLY = 60, 1
-EACH_PLACE, USUALLY_A_PLACE = 250, 5
+EACH_PLACE, USUALLY_A_PLACE = 250, 3
 PLACES = frozenset({"path", "paths", "folder", "target", "of", "name", "names", "new_name", "model", "sample", "file",
                     "files", "source", "parent", "run_id", "runs", "run", "id", "job", "settings",
                     "validation_data_dir", "image", "images", "cover", "lora", "checkpoint", "tagger", "before", "plot",
