@@ -12,7 +12,7 @@ import networks
 import pytest
 import torch
 from modules import devices, sd_models
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from lib_lora_train.config.load import job_from, job_to_yaml
@@ -22,6 +22,7 @@ from lib_lora_train.models.lent import LentWeights, open_lent
 from lib_lora_train.runs.folder import RunFolder, create_run
 from lib_lora_train.runs.lend_ticket import LendTicket, read_ticket, take_handles
 from lib_lora_train.runs.process import remember_process
+from tests.models.tiny_checkpoint import few_words, make_micro
 from tests.standin.simulated_gpu import GPU, SimulatedGpu, plugged_in
 from tests.standin.torch_model import WebuiModel
 from tests.standin.webui import Options, configure
@@ -109,6 +110,12 @@ def ticket(run: RunFolder) -> LendTicket:
 def is_base(tensors: dict[str, Tensor], checkpoint: Path, *left_out: str) -> bool:
     state = load_file(checkpoint)
     return all(torch.equal(tensor, state[key]) for key, tensor in tensors.items() if not key.startswith(left_out))
+
+
+def save_few_words(path: Path, seed: int = 0) -> Path:
+    """A checkpoint that no caption is computed with: the words are most of its bytes."""
+    save_file(few_words(make_micro(seed).state), path)
+    return path
 
 
 @pytest.fixture

@@ -13,7 +13,12 @@ from lib_lora_train.host.lent_layers import MemoryLayers
 from lib_lora_train.runs.lend_ticket import COPY, FILE, LENT_MEMORY
 from tests.standin.simulated_gpu import GPU
 
-from .gpu_webui import SECONDS, by_key, draw, is_base, opened, size, ticket, until
+from .gpu_webui import SECONDS, by_key, draw, is_base, opened, save_few_words, size, ticket, until
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return save_few_words(tmp_path_factory.mktemp("few") / "few.safetensors")
 
 
 def test_the_next_run_finds_the_model_in_shared_memory_and_nothing_is_copied(on_gpu, checkpoint):
