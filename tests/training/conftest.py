@@ -9,17 +9,22 @@ from typing import Any
 
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from PIL import Image, ImageDraw
 from torch.optim.lr_scheduler import LambdaLR
 
-from lib_lora_train.config.job import Job
-from lib_lora_train.config.load import job_from, job_to_yaml
-from lib_lora_train.runs.events import EventWriter, read_events
-from lib_lora_train.runs.folder import RunFolder, create_run
-from lib_lora_train.training.reporting.report import Reporter
-from lib_lora_train.training.run import run_training
-from tests.models.tiny_checkpoint import Tiny, make_micro, make_tiny
+from lib_lora_train.environment.light_imports import import_lightly
+
+import_lightly()  # as a worker does; whatever else imports diffusers would bring all that it can use
+
+from accelerate.state import AcceleratorState  # noqa: E402
+
+from lib_lora_train.config.job import Job  # noqa: E402
+from lib_lora_train.config.load import job_from, job_to_yaml  # noqa: E402
+from lib_lora_train.runs.events import EventWriter, read_events  # noqa: E402
+from lib_lora_train.runs.folder import RunFolder, create_run  # noqa: E402
+from lib_lora_train.training.reporting.report import Reporter  # noqa: E402
+from lib_lora_train.training.run import run_training  # noqa: E402
+from tests.models.tiny_checkpoint import Tiny, make_micro, make_tiny  # noqa: E402
 
 SHAPES = ((80, 80), (96, 64), (64, 96))
 
