@@ -22,11 +22,6 @@ PLAIN = {"optimizer_type": "SGDNesterov", "learning_rate": 0.5}
 NESTEROV_FIRST_STEP = 1.9  # gradient + momentum 0.9 x gradient
 
 
-@pytest.fixture(scope="session")
-def checkpoint(whole_checkpoint: Path) -> Path:
-    return whole_checkpoint
-
-
 def norms_in_file(path: Path) -> dict[str, float]:
     """‖alpha / dim · up·down‖ of each layer of a LoRA file, with NumPy."""
     tensors = {key: value.astype(np.float64) for key, value in load_file(path).items()}
@@ -52,8 +47,8 @@ def test_weight_norms_are_those_of_the_changes_in_the_file(train):
     assert last["text_encoder"] == pytest.approx(together(in_file, "lora_te"), rel=1e-4)
     assert last["blocks"]["BASE"] == last["text_encoder"]
     assert last["blocks"]["M00"] == pytest.approx(together(in_file, "lora_unet_mid_block"), rel=1e-4)
-    assert last["blocks"]["IN04"] == pytest.approx(together(in_file, "lora_unet_down_blocks_1_attentions_0"), rel=1e-4)
-    assert last["blocks"]["OUT11"] == pytest.approx(together(in_file, "lora_unet_up_blocks_3_attentions_2"), rel=1e-4)
+    assert last["blocks"]["IN01"] == pytest.approx(together(in_file, "lora_unet_down_blocks_0_attentions_0"), rel=1e-4)
+    assert last["blocks"]["OUT04"] == pytest.approx(together(in_file, "lora_unet_up_blocks_1_attentions_1"), rel=1e-4)
     assert [event["unet"] for event in reported] == sorted(event["unet"] for event in reported)
 
 
