@@ -160,7 +160,8 @@ def network_of(network_type):
             **({"dylora_unit": 1} if network_type == DYLORA else {})}
 
 
-ALIKE = (("sd1",), ("sd2", "sd2_v"), ("xl_base", "ssd", "ponyMix", "Illustrious-XL", "NoobAI-XL-v1.1", "NoobAI-XL-Vpred"))
+ALIKE = (("sd1",), ("sd2", "sd2_v"),
+         ("xl_base", "ssd", "ponyMix", "Illustrious-XL", "NoobAI-XL-v1.1", "NoobAI-XL-Vpred"))
 """Families whose layers are of the same kinds, so that types of networks take turns on them."""
 TRAINED = [(name, network_type) for group in ALIKE for turn, name in enumerate(group)
            for number, network_type in enumerate(NETWORK_TYPES) if FULL or number % len(group) == turn]

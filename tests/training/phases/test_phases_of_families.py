@@ -33,7 +33,7 @@ OPTIMIZERS = {"sd2_v": "Prodigy", "sdxl": "AdamW", "ssd": "AdamWScheduleFree"}
 CUTS = {"sd2_v": (1, 3), "sdxl": (3, 5), "ssd": (5,)}
 """The steps after which a run is cut, so that each phase is interrupted on some family."""
 USUAL = list(FAMILIES) if FULL else ["sdxl"]
-"""SDXL has all parts that can rest; ``test_resuming_phases.py`` has the optimizers of the others, and cuts in phase 1."""
+"""SDXL has all parts that can rest; ``test_resuming_phases.py`` has the others' optimizers, and cuts in phase 1."""
 PHASES = [
     {"name": "text", "steps": 2, "network": {"network_train_unet_only": False, "network_train_text_encoder_only": True},
      "optimizer": {"learning_rate": 0.5, "text_encoder_lr2": 0.25},
