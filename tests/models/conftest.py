@@ -29,8 +29,13 @@ def tiny_base(tiny_file: Path) -> BaseModel:
 
 
 @pytest.fixture(scope="session")
-def micro_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_micro().save(tmp_path_factory.mktemp("micro") / "micro.safetensors")
+def micro() -> Tiny:
+    return make_micro()
+
+
+@pytest.fixture(scope="session")
+def micro_file(micro: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return micro.save(tmp_path_factory.mktemp("micro") / "micro.safetensors")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from pathlib import Path
@@ -7,15 +8,20 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from lib_lora_train.errors import CheckpointError
 from lib_lora_train.models import checkpoint
 from lib_lora_train.models import load as load_module
 from lib_lora_train.models.load import load_base
-from tests.models.tiny_checkpoint import TEXT, UNET, VAE, Tiny, make_tiny
+from tests.models.tiny_checkpoint import TEXT, UNET, VAE, Tiny, make_micro
 
 MINI = Path(__file__).parents[2] / "demo" / "mini_sd15.safetensors"
+
+
+@functools.cache
+def another() -> Tiny:
+    return make_micro(seed=5)
 
 
 def load(path: Path, vae: Path | None = None, dtype: torch.dtype = torch.float32):
@@ -81,33 +87,33 @@ def test_attention_goes_through_scaled_dot_product_attention(tiny_base, monkeypa
     assert len(calls) == 3 + 2 * 16  # self and cross attention in 16 blocks
 
 
-def test_the_older_spelling_of_the_text_encoder_is_read(tiny: Tiny, tmp_path):
-    state = {key.replace(TEXT + "text_model.", TEXT): tensor for key, tensor in tiny.state.items()}
-    assert same_weights(load(saved(state, tmp_path / "old.safetensors")).text_encoder, tiny.text_encoder)
+def test_the_older_spelling_of_the_text_encoder_is_read(micro: Tiny, tmp_path):
+    state = {key.replace(TEXT + "text_model.", TEXT): tensor for key, tensor in micro.state.items()}
+    assert same_weights(load(saved(state, tmp_path / "old.safetensors")).text_encoder, micro.text_encoder)
 
 
-def test_parts_that_no_sd1_model_uses_are_passed_over(tiny: Tiny, tmp_path):
+def test_parts_that_no_sd1_model_uses_are_passed_over(micro: Tiny, tmp_path):
     extra = {TEXT + "text_projection.weight": torch.ones(128, 128), "cond_stage_model.logit_scale": torch.ones(1),
              "model_ema.decay": torch.ones(1), "embedding_manager.x": torch.ones(2)}
-    base = load(saved(tiny.state | extra, tmp_path / "merge.safetensors"))
-    assert same_weights(base.text_encoder, tiny.text_encoder) and same_weights(base.unet, tiny.unet)
+    base = load(saved(micro.state | extra, tmp_path / "merge.safetensors"))
+    assert same_weights(base.text_encoder, micro.text_encoder) and same_weights(base.unet, micro.unet)
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_ckpt_gives_the_same_model(tiny: Tiny, tmp_path, zipped):
+def test_a_ckpt_gives_the_same_model(micro: Tiny, tmp_path, zipped):
     path = tmp_path / "x.ckpt"
-    torch.save({"state_dict": tiny.state, "epoch": 3}, path, _use_new_zipfile_serialization=zipped)
+    torch.save({"state_dict": micro.state, "epoch": 3}, path, _use_new_zipfile_serialization=zipped)
     base = load(path)
-    assert same_weights(base.unet, tiny.unet) and same_weights(base.vae, tiny.vae)
-    assert same_weights(base.text_encoder, tiny.text_encoder)
+    assert same_weights(base.unet, micro.unet) and same_weights(base.vae, micro.vae)
+    assert same_weights(base.text_encoder, micro.text_encoder)
 
 
 @pytest.mark.parametrize(("stored", "wanted"), [(torch.float16, torch.float32), (torch.float32, torch.float16),
                                                 (torch.float32, torch.bfloat16)])
-def test_weights_are_converted_to_the_dtype_asked_for(tiny: Tiny, tmp_path, stored, wanted):
-    state = {key: tensor.to(stored) if tensor.is_floating_point() else tensor for key, tensor in tiny.state.items()}
+def test_weights_are_converted_to_the_dtype_asked_for(micro: Tiny, tmp_path, stored, wanted):
+    state = {key: tensor.to(stored) if tensor.is_floating_point() else tensor for key, tensor in micro.state.items()}
     base = load(saved(state, tmp_path / "x.safetensors"), dtype=wanted)
-    for loaded, original in ((base.unet, tiny.unet), (base.vae, tiny.vae), (base.text_encoder, tiny.text_encoder)):
+    for loaded, original in ((base.unet, micro.unet), (base.vae, micro.vae), (base.text_encoder, micro.text_encoder)):
         expected = original.state_dict()
         for key, tensor in loaded.state_dict().items():
             assert tensor.dtype == wanted
@@ -115,8 +121,8 @@ def test_weights_are_converted_to_the_dtype_asked_for(tiny: Tiny, tmp_path, stor
 
 
 @pytest.mark.parametrize("layout", ["without prefix", "with prefix", "ckpt of a training", "pt"])
-def test_another_vae_takes_the_place_of_the_one_in_the_checkpoint(tiny: Tiny, tiny_file, tmp_path, layout):
-    other = make_tiny(seed=5)
+def test_another_vae_takes_the_place_of_the_one_in_the_checkpoint(micro: Tiny, micro_file, tmp_path, layout):
+    other = another()
     inner = {key[len(VAE):]: tensor for key, tensor in other.state.items() if key.startswith(VAE)}
     if layout == "with prefix":
         path = saved({VAE + key: tensor for key, tensor in inner.items()}, tmp_path / "vae.safetensors")
@@ -127,39 +133,39 @@ def test_another_vae_takes_the_place_of_the_one_in_the_checkpoint(tiny: Tiny, ti
         extra = {} if layout == "pt" else {"loss.discriminator.main.0.weight": torch.ones(3),
                                            "model_ema.encoderconv_inweight": torch.ones(3)}
         torch.save({"state_dict": inner | extra}, path)
-    base = load(tiny_file, path)
+    base = load(micro_file, path)
     assert same_weights(base.vae, other.vae)
-    assert same_weights(base.unet, tiny.unet)
-    assert (base.checkpoint, base.vae_file) == (tiny_file, path)
+    assert same_weights(base.unet, micro.unet)
+    assert (base.checkpoint, base.vae_file) == (micro_file, path)
 
 
-def test_files_chosen_as_vae_that_are_none_are_refused(tiny: Tiny, tiny_file, tmp_path):
+def test_files_chosen_as_vae_that_are_none_are_refused(micro: Tiny, micro_file, tmp_path):
     lora = saved({"lora_unet_x.lora_down.weight": torch.ones(1)}, tmp_path / "lora.safetensors")
-    diffusers = saved(dict(tiny.vae.state_dict()), tmp_path / "diffusers.safetensors")
+    diffusers = saved(dict(micro.vae.state_dict()), tmp_path / "diffusers.safetensors")
     something = saved({"x": torch.ones(1)}, tmp_path / "something.safetensors")
     for path, what in ((lora, "is a LoRA"), (diffusers, "diffusers layout"), (something, "holds no VAE"),
                        (tmp_path / "none.safetensors", "There is no")):
         with pytest.raises(CheckpointError, match=what) as caught:
-            load(tiny_file, path)
+            load(micro_file, path)
         assert str(path) in str(caught.value)
 
 
-def test_a_whole_checkpoint_can_be_chosen_as_vae(tiny_file, tmp_path):
-    other = make_tiny(seed=5)
-    assert same_weights(load(tiny_file, other.save(tmp_path / "other.safetensors")).vae, other.vae)
+def test_a_whole_checkpoint_can_be_chosen_as_vae(micro_file, tmp_path):
+    other = another()
+    assert same_weights(load(micro_file, other.save(tmp_path / "other.safetensors")).vae, other.vae)
 
 
-def test_a_checkpoint_without_vae_says_so_and_takes_one(tiny: Tiny, tiny_file, tmp_path):
-    path = saved({key: tensor for key, tensor in tiny.state.items() if not key.startswith(VAE)},
+def test_a_checkpoint_without_vae_says_so_and_takes_one(micro: Tiny, micro_file, tmp_path):
+    path = saved({key: tensor for key, tensor in micro.state.items() if not key.startswith(VAE)},
                  tmp_path / "x.safetensors")
     with pytest.raises(CheckpointError, match="holds no VAE"):
         load(path)
-    assert same_weights(load(path, tiny_file).vae, tiny.vae)
+    assert same_weights(load(path, micro_file).vae, micro.vae)
 
 
-def test_a_mark_in_the_file_means_v_prediction(tiny: Tiny, tiny_file, tmp_path):
-    assert load(tiny_file).prediction_type == "epsilon"
-    base = load(saved(tiny.state | {"v_pred": torch.tensor([])}, tmp_path / "v.safetensors"))
+def test_a_mark_in_the_file_means_v_prediction(micro: Tiny, micro_file, tmp_path):
+    assert load(micro_file).prediction_type == "epsilon"
+    base = load(saved(micro.state | {"v_pred": torch.tensor([])}, tmp_path / "v.safetensors"))
     assert base.prediction_type == "v_prediction"
 
 
@@ -167,9 +173,9 @@ def test_a_mark_in_the_file_means_v_prediction(tiny: Tiny, tiny_file, tmp_path):
     (UNET, "UNet", ["middle_block.0.in_layers.0.weight", "out.0.bias"]),
     (VAE, "VAE", ["decoder.conv_in.weight", "encoder.mid.attn_1.q.weight"]),
     (TEXT + "text_model.", "text encoder", ["encoder.layers.1.mlp.fc2.bias"])])
-def test_missing_tensors_are_counted_and_listed_in_one_error(tiny: Tiny, tmp_path, prefix, name, missing):
-    state = {key: tensor for key, tensor in tiny.state.items() if key not in {prefix + part for part in missing}}
-    assert len(state) == len(tiny.state) - len(missing)
+def test_missing_tensors_are_counted_and_listed_in_one_error(micro: Tiny, tmp_path, prefix, name, missing):
+    state = {key: tensor for key, tensor in micro.state.items() if key not in {prefix + part for part in missing}}
+    assert len(state) == len(micro.state) - len(missing)
     path = saved(state, tmp_path / "x.safetensors")
     with pytest.raises(CheckpointError) as caught:
         load(path)
@@ -188,23 +194,23 @@ def test_of_many_missing_tensors_only_a_few_are_listed(tiny: Tiny, tmp_path):
     assert str(caught.value).count("is missing") == 5
 
 
-@pytest.mark.parametrize("key", [UNET + "input_blocks.2.0.out_layers.3.weight", UNET + "input_blocks.3.0.op.weight",
+@pytest.mark.parametrize("key", [UNET + "input_blocks.1.0.out_layers.3.weight", UNET + "input_blocks.2.0.op.weight",
                                  UNET + "input_blocks.0.0.weight", VAE + "encoder.conv_in.weight",
                                  TEXT + "text_model.embeddings.token_embedding.weight"])
-def test_tensors_of_a_wrong_shape_or_gone_that_decide_how_to_build_are_an_error_too(tiny: Tiny, tmp_path, key):
-    gone = {name: tensor for name, tensor in tiny.state.items() if name != key}
-    wrong = tiny.state | {key: tiny.state[key][..., :1]}
+def test_tensors_of_a_wrong_shape_or_gone_that_decide_how_to_build_are_an_error_too(micro: Tiny, tmp_path, key):
+    gone = {name: tensor for name, tensor in micro.state.items() if name != key}
+    wrong = micro.state | {key: micro.state[key][..., :1]}
     for state in (gone, wrong):
         with pytest.raises(CheckpointError):
             load(saved(state, tmp_path / "x.safetensors"))
 
 
-def test_a_base_that_is_loaded_takes_no_memory_before_it_is_used(tmp_path, tiny: Tiny, tiny_file):
+def test_a_base_that_is_loaded_takes_no_memory_before_it_is_used(tmp_path, micro: Tiny, micro_file):
     """The weights stay in the mapped file; a copy of them would show."""
     words = {TEXT + "text_model.embeddings.token_embedding.weight": torch.zeros(300_000, 128)}  # 154 MB
-    path = saved(tiny.state | words, tmp_path / "x.safetensors")
+    path = saved(micro.state | words, tmp_path / "x.safetensors")
     del words
-    load(tiny_file)  # so that what the libraries allocate once is not counted
+    load(micro_file)  # so that what the libraries allocate once is not counted
     before = psutil.Process().memory_info().rss
     base = load(path)
     assert psutil.Process().memory_info().rss - before < 50e6
@@ -227,8 +233,9 @@ def mapped_bytes(path: Path) -> int:
     ("safetensors", torch.float16, torch.bfloat16, False), ("safetensors", torch.float32, torch.bfloat16, False),
     ("safetensors", torch.float32, torch.float32, True), ("ckpt", torch.float16, torch.bfloat16, False),
     ("ckpt", torch.float32, torch.bfloat16, False)])
-def test_what_is_copied_is_not_in_memory_a_second_time(tmp_path, monkeypatch, ending, stored, wanted, aligned):
-    state = {key: tensor.to(stored) for key, tensor in load_file(MINI).items()}
+def test_what_is_copied_is_not_in_memory_a_second_time(tmp_path, monkeypatch, micro: Tiny, ending, stored, wanted,
+                                                       aligned):
+    state = {key: tensor.to(stored) for key, tensor in micro.state.items()}
     path = tmp_path / f"x.{ending}"
     if ending == "ckpt":
         monkeypatch.setattr(checkpoint, "_PIECE_BYTES", 1 << 20)
@@ -252,16 +259,14 @@ def test_what_is_copied_is_not_in_memory_a_second_time(tmp_path, monkeypatch, en
     monkeypatch.setattr(load_module, "_fill", watching_fill)
     base = load_base(path, None, dtype=wanted, device="cpu", aligned=aligned)
     assert len(seen) == 3 and max(seen) < at_opening + 2e6 < path.stat().st_size, (seen, at_opening)
-    original = load(MINI)
-    for network, other in ((base.unet, original.unet), (base.vae, original.vae),
-                           (base.text_encoder, original.text_encoder)):
+    for network, other in ((base.unet, micro.unet), (base.vae, micro.vae), (base.text_encoder, micro.text_encoder)):
         expected = other.state_dict()
         assert all(torch.equal(tensor, expected[key].to(stored).to(wanted))
                    for key, tensor in network.state_dict().items())
 
 
-def test_a_file_that_is_exchanged_while_it_is_read_is_an_error(tmp_path, monkeypatch, tiny: Tiny):
-    path = saved(tiny.state, tmp_path / "x.safetensors")
+def test_a_file_that_is_exchanged_while_it_is_read_is_an_error(tmp_path, monkeypatch, micro: Tiny):
+    path = saved(micro.state, tmp_path / "x.safetensors")
     build = load_module.build_unet
 
     def exchanging_build(*arguments):
