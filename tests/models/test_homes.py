@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from lib_lora_train.models.lent import LentWeights
 from lib_lora_train.models.load import BaseModel, load_base
 from lib_lora_train.models.stored_weights import keep_on_cpu, store_weights, stored_layers
+from tests.figures import count
 from tests.standin.simulated_gpu import GPU, SimulatedGpu, plugged_in
 
 from .tiny_checkpoint import UNET, Tiny, few_words, make_micro
-from .tiny_families import SSD_SHAPE, save_state, sd2_state, sdxl_state
+from .tiny_families import NARROW_XL, SSD_SHAPE, save_state, sd2_state, sdxl_state
 
 PREFIXES = ("model.diffusion_model.", "first_stage_model.", "cond_stage_model.")
 
@@ -113,10 +114,11 @@ def test_each_turn_uploads_the_lent_bytes_once_and_downloads_none(lend, gpu, sto
         assert only_lent(base)
 
 
-@pytest.mark.parametrize("family", ["SD 2.x", "SDXL", "SSD-1B"])
+@pytest.mark.parametrize("family", ["SDXL", "SD 2.x", "SSD-1B"][:count(1, 3)])
 def test_every_family_leaves_and_returns(gpu, tmp_path, family):
     """OpenCLIP's text encoders are cut out of larger tensors, of which each piece has its home."""
-    states = {"SD 2.x": sd2_state, "SDXL": sdxl_state, "SSD-1B": lambda: sdxl_state(shape=SSD_SHAPE)}
+    states = {"SD 2.x": sd2_state, "SDXL": lambda: sdxl_state(shape=NARROW_XL),
+              "SSD-1B": lambda: sdxl_state(shape=SSD_SHAPE)}
     state = few_words(states[family]())
     tensors = {key: tensor.clone().share_memory_() for key, tensor in state.items() if tensor.is_floating_point()}
     base = load_base(save_state(state, tmp_path / "base.safetensors"), None, dtype=torch.float32, device="cpu",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -42,6 +42,9 @@ SDXL_SHAPE = Shape((64, 128, 192), ((0, 0), (1, 1), (2, 2)), 2, ((2, 2, 2), (1, 
                    POOLED + 6 * SIZE_WIDTH)
 SSD_SHAPE = Shape((64, 128, 192), ((0, 0), (2, 2), (3, 3)), 0, ((3, 3, 4), (2, 1, 1), (0, 0, 0)), 2 * WIDTH,
                   POOLED + 6 * SIZE_WIDTH)
+
+NARROW_XL = replace(SDXL_SHAPE, channels=(32, 64, 128))
+"""For what computes no image but something of each tensor."""
 
 
 class _Maker:

@@ -12,6 +12,7 @@ from lib_lora_train.__main__ import main
 from lib_lora_train.blocks.names import FULL_SD1, SHORT_SD1, block_of
 from lib_lora_train.config.groups.network import NetworkSettings
 from lib_lora_train.errors import CheckpointError
+from lib_lora_train.models.load import load_base
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.save import load_network_file, save_network, write_tensors
 from lib_lora_train.tools.bake import bake, baked_metadata
@@ -96,11 +97,20 @@ def test_with_nothing_left_there_is_no_file(tiny_base, tmp_path):
         bake(load_network_file(tmp_path / "penny.safetensors"), dict.fromkeys(FULL_SD1, 0.0))
 
 
-@pytest.fixture
-def job(tiny_base, tmp_path):
-    """A bake job file for a LoRA with metadata and a ``.json`` beside it."""
-    save_network(tmp_path / "penny.safetensors", random_network(tiny_base, "LoRA-LierLa"), "fp16",
+@pytest.fixture(scope="module")
+def lora(tiny_file, tmp_path_factory):
+    """The bytes of a LoRA with metadata."""
+    path = tmp_path_factory.mktemp("penny") / "penny.safetensors"
+    base = load_base(tiny_file, None, dtype=torch.float32, device="cpu")
+    save_network(path, random_network(base, "LoRA-LierLa"), "fp16",
                  {"ss_output_name": "penny", "ss_training_comment": "Mine."})
+    return path.read_bytes()
+
+
+@pytest.fixture
+def job(lora, tmp_path):
+    """A bake job file for a LoRA with metadata and a ``.json`` beside it."""
+    (tmp_path / "penny.safetensors").write_bytes(lora)
     (tmp_path / "penny.json").write_text('{"activation text": "penny"}')
 
     def write(**values):
@@ -151,7 +161,7 @@ def test_in_a_run_folder_its_events_show_what_happened(job, tmp_path, monkeypatc
     assert "exists already" in events[-1]["text"]
 
 
-def test_metadata_of_a_plain_file_is_made(tiny_base, tmp_path):
+def test_metadata_of_a_plain_file_is_made(tmp_path):
     safetensors.torch.save_file({f"{LAYER}.lora_up.weight": torch.ones(4, 1),
                                  f"{LAYER}.lora_down.weight": torch.ones(1, 4)}, tmp_path / "plain.safetensors")
     metadata = baked_metadata(load_network_file(tmp_path / "plain.safetensors"), WEIGHTS, "plain-blocks")

@@ -20,8 +20,6 @@ from lib_lora_train.networks.save import save_network
 from lib_lora_train.tools.change import change_of, kind_of
 from lib_lora_train.tools.checkpoint_merge import merge
 from lib_lora_train.tools.work import Stopped
-from tests.models.tiny_checkpoint import few_words
-from tests.models.tiny_families import sd2_state, sdxl_state
 from tests.tools.stand_ins import Reports, layer_of, save_layers
 
 TYPES = ["LyCORIS-LoCon", "LyCORIS-LoHa", "LyCORIS-LoKR", "LyCORIS-(IA)^3"]
@@ -54,7 +52,7 @@ def test_the_model_computes_what_the_base_does_with_the_lora(tiny_base, tiny_fil
     save_network(tmp_path / "penny.safetensors", network, "float", {})
     path = merge(job_for(tiny_file, [tmp_path / "penny.safetensors"], tmp_path), Reports().work)
     copy = load_base(path, None, dtype=torch.float32, device="cpu")
-    latents, context = torch.randn(1, 4, 8, 8, generator=generator), torch.randn(1, 7, 128, generator=generator)
+    latents, context = torch.randn(1, 4, 16, 16, generator=generator), torch.randn(1, 7, 128, generator=generator)
     tokens = torch.arange(77)[None]
     with torch.no_grad():
         expected = tiny_base.unet(latents, 500, context).sample
@@ -179,10 +177,10 @@ def test_the_file_names_what_is_in_it(tiny, tmp_path):
 
 
 @pytest.mark.parametrize("key", ["lora_unet_input_blocks_4_1_proj_in", "lora_unet_down_blocks_1_attentions_0_proj_in"])
-def test_both_spellings_of_sdxl(tmp_path, key):
-    state = few_words(sdxl_state())
+def test_both_spellings_of_sdxl(tmp_path, states, key):
+    state = states["SDXL"]
     safetensors.torch.save_file(state, tmp_path / "xl.safetensors")
-    layers = {key: layer_of("lora", 128, 128, 0), "lora_te1_text_model_encoder_layers_0_mlp_fc1":
+    layers = {key: layer_of("lora", 64, 64, 0), "lora_te1_text_model_encoder_layers_0_mlp_fc1":
               layer_of("lora", *state["conditioner.embedders.0.transformer.text_model.encoder.layers.0.mlp.fc1.weight"]
                        .shape, 0)}
     made = merged(tmp_path / "xl.safetensors", [save_layers(tmp_path / "p.safetensors", layers)], tmp_path)
@@ -191,8 +189,8 @@ def test_both_spellings_of_sdxl(tmp_path, key):
                        "conditioner.embedders.0.transformer.text_model.encoder.layers.0.mlp.fc1.weight"}
 
 
-def test_attention_of_open_clip_needs_all_four_matrices_as_in_the_webui(tmp_path):
-    state = few_words(sd2_state())
+def test_attention_of_open_clip_needs_all_four_matrices_as_in_the_webui(tmp_path, states):
+    state = states["SD 2.x"]
     safetensors.torch.save_file(state, tmp_path / "two.safetensors")
     keys = [f"lora_te_text_model_encoder_layers_0_self_attn_{part}_proj" for part in ("q", "k", "v", "out")]
     layers = {key: layer_of("lora", 128, 128, 0, number) for number, key in enumerate(keys)}
@@ -210,9 +208,9 @@ def test_attention_of_open_clip_needs_all_four_matrices_as_in_the_webui(tmp_path
     assert any("only some of the matrices" in text for text in reported.warnings)
 
 
-def test_biases_without_a_place_are_left_out_and_said(tiny_file, tmp_path):
+def test_biases_without_a_place_are_left_out_and_said(tiny_file, states, tmp_path):
     """q, k and v of OpenCLIP lie in one matrix, whose bias the webui does not touch; to_q of a UNet has no bias."""
-    state = few_words(sd2_state())
+    state = states["SD 2.x"]
     safetensors.torch.save_file(state, tmp_path / "two.safetensors")
     keys = [f"lora_te_text_model_encoder_layers_0_self_attn_{part}_proj" for part in ("q", "k", "v", "out")]
     layers = {key: layer_of("full", 128, 128, 0, number) for number, key in enumerate(keys)}
