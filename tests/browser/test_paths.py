@@ -119,6 +119,18 @@ def test_a_path_is_completed_by_tab_and_arrows(page, sets):
     box.fill(f"{sets}/r")
     late[0].fulfill(json={"entries": [], "more": False})  # to what was typed before
     expect(options).to_have_text(["reg1 image"])
+    page.unroute("**/places/complete")
+    box.fill(f"{sets}/p")
+    expect(options).to_have_text(["penny2 images", "pony1 image"])
+    page.route("**/places/complete", lambda route: late.append(route))
+    box.press("e")
+    box.press("ArrowDown")  # marks in the list for what was typed before
+    eventually(page, lambda: len(late), 2)
+    late[1].continue_()
+    expect(options).to_have_text(["penny2 images"])
+    expect(options).to_have_attribute("aria-selected", "true")
+    page.unroute("**/places/complete")
+    box.press("Escape")
     box.fill(f"{sets}/penny")
     box.press("Enter")
     page.locator(".tl-stat").first.wait_for()

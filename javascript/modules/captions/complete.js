@@ -75,6 +75,7 @@ export function tagInput(set, options) {
             hide();
             return;
         }
+        const kept = chosen < 0 ? "" : offered[chosen];
         offered = tags.map(({tag}) => tag);
         fill(list, tags.map(({tag, count}) => h("li", {role: "option", id: uniqueId("tag"), "aria-selected": "false",
             on: {mousedown: (event) => {
@@ -82,7 +83,7 @@ export function tagInput(set, options) {
                 take(tag);
             }}}, h("span", {}, tag), h("span", {class: "tl-complete-count"},
             count === null ? "tagger" : format.number(count)))));
-        chosen = -1;
+        mark(offered.indexOf(kept));  // what was marked in the list for an earlier text
         shown.show();
     }, 60);
 

@@ -63,6 +63,10 @@ export function pathBox(input, kind, options = {}) {
     const mark = (/** @type {number} */ place) => {
         chosen = place;
         [...list.children].forEach((item, index) => item.setAttribute("aria-selected", String(index === place)));
+        if (place < 0) {
+            input.removeAttribute("aria-activedescendant");
+            return;
+        }
         list.children[place].scrollIntoView({block: "nearest"});
         input.setAttribute("aria-activedescendant", list.children[place].id);
     };
@@ -77,11 +81,12 @@ export function pathBox(input, kind, options = {}) {
         const asked = mine === question && input.value === text;  // otherwise a newer question is on its way
         if (!asked || document.activeElement !== input) return undefined;
         if (!entries.length || (entries.length === 1 && entries[0].value === text && !entries[0].folder)) return hide();
+        const kept = offered[chosen]?.value;
         offered = entries;
         fill(list, entries.map((entry) => option(entry, () => take(entry))),
             more ? h("li", {class: "tl-hit-none", role: "presentation"}, "More fit. Type on, or browse.") : null);
-        chosen = -1;
         shown.show();
+        mark(entries.findIndex(({value}) => value === kept));  // what was marked in the list for an earlier text
         return undefined;
     };
     const ask = later(() => wanted && fetchList(), 100);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from ..conftest import evaluates, eventually
 from .conftest import (
@@ -173,10 +173,18 @@ def test_tags_are_completed_but_never_forced(editor, folder):
     page.locator(f"{PANEL} .tl-cappicture .tl-complete li", has_text="red boots").wait_for()
     page.locator("#tl_caption_add").press("Enter")
     wait_for_caption(page, folder, "00", "penny, blonde hair, number 0, hat, red b")
-    page.locator("#tl_caption_add").press_sequentially("red boo", delay=20)
+    page.locator("#tl_caption_add").press_sequentially("red bo", delay=20)
     page.locator(f"{PANEL} .tl-cappicture .tl-complete li", has_text="red boots").wait_for()
     page.evaluate("document.dispatchEvent(new Event('scroll'))")  # of something that has scrolled before
-    page.locator("#tl_caption_add").press("ArrowDown")
+    held: list[Route] = []
+    page.route("**/captions/complete", lambda route: held.append(route))
+    page.locator("#tl_caption_add").press_sequentially("o")
+    page.locator("#tl_caption_add").press("ArrowDown")  # marks in the list for what was typed before
+    eventually(page, lambda: len(held), 1)
+    with page.expect_response("**/captions/complete"):
+        held[0].continue_()
+    first = page.locator(f"{PANEL} .tl-cappicture .tl-complete li").first
+    expect(first).to_have_attribute("aria-selected", "true")
     page.locator("#tl_caption_add").press("Enter")
     expect(page.locator("#tl_caption_add")).to_have_value("red boots")
     page.locator("#tl_caption_add").press("Enter")
