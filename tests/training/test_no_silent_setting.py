@@ -65,7 +65,7 @@ class Material:
         self.other = make_micro(seed=1).save(folder / "other.safetensors")
         self.images = self._images(folder / "set")
         self.one = self._images(folder / "one", 1)
-        self.three = self._images(folder / "three", 3)
+        self.two = self._images(folder / "two", 2)
         self.marked = self._images(folder / "marked", caption="penny, hat ||| ball, sun, red")
         self.numbered = folder / "numbered"
         self._images(self.numbered / "3_penny", 3)
@@ -344,7 +344,7 @@ def test_another_value_shows_or_is_explained(key, context, material, observers, 
     field = setting_named(key)
     group = SHOWN_WITH.get(key, field.group)
     seen_in = GROUPS_SEEN_IN[group]
-    few = {"dataset.train_data_dir": str(material.three)} if seen_in == "run" else {}
+    few = {"dataset.train_data_dir": str(material.two), "dataset.train_batch_size": 1} if seen_in == "run" else {}
     job = changed(whole_job(material, few | CONTEXTS[group][context](material)),
                   {key: field.default} if key not in GIVEN else {})
     before = observed(observers[seen_in], job)
