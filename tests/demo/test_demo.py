@@ -17,11 +17,11 @@ LEAST_FALL = 0.15
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    """Three epochs of three steps instead of all, two prompts instead of all, at half the size."""
+    """Two epochs of three steps instead of all, two prompts instead of all, at half the size, without diagnosis."""
     runs = tmp_path_factory.mktemp("demo")
-    status = run_command(["demo", "--runs", str(runs), "training.max_train_epochs=3", "dataset.dataset_repeats=1",
-                          "training.device=cpu", "dataset.resolution=64", "sample.sample_steps=1",
-                          "sample.sample_prompts=['emoheart, red heart', 'red apple, fruit']"])
+    status = run_command(["demo", "--runs", str(runs), "training.max_train_epochs=2", "dataset.dataset_repeats=1",
+                          "training.device=cpu", "diagnosis.diagnose=false", "dataset.resolution=64",
+                          "sample.sample_steps=1", "sample.sample_prompts=['emoheart, red heart', 'red apple, fruit']"])
     assert status == 0
     return next(all_runs(runs))
 
@@ -36,7 +36,7 @@ def test_the_loss_on_held_out_pictures_falls_by_fifteen_percent_at_least(demo):
 @pytest.mark.slow
 def test_the_grid_has_a_row_for_each_prompt_and_a_column_for_each_save(demo):
     grid = Image.open(demo.path / "grid.png")
-    assert grid.width > 4 * 64 and grid.height > 2 * 64
+    assert grid.width > 3 * 64 and grid.height > 2 * 64
 
 
 def test_a_run_without_samples_has_no_grid(tmp_path: Path):

@@ -17,13 +17,13 @@ from lib_lora_train.config.tagger_description import described
 from lib_lora_train.config.text_yaml import check_yaml, read_typed, read_yaml
 from lib_lora_train.errors import CheckpointError, ConfigError, TaggerError
 from lib_lora_train.files.json_file import DamagedFileError, parse
-from lib_lora_train.files.safetensors_header import read_safetensors_header
+from lib_lora_train.files.safetensors_header import MOST_TENSORS, read_safetensors_header
 from lib_lora_train.models.prediction import declared_prediction
 from lib_lora_train.networks.lora_facts import read_facts
 from lib_lora_train.tagging.tag_list import read_tag_list
 from lib_lora_train.ui.captions.completions import _merged
 from lib_lora_train.ui.lora_files import is_for_sdxl, lora_info, why_not_trained
-from tests.figures import figure
+from tests.figures import count, figure
 
 DOWN = "lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight"
 UP = DOWN.replace("down.weight", "up.weight")
@@ -60,8 +60,9 @@ HOSTILE_HEADERS = {
     "metadata are a list": {**GOOD, "__metadata__": [1]}, "no JSON": b"{\xff", "deep": b"[" * 1_000_000,
     "deep and closed": b'{"a":' + b"[" * 900 + b"]" * 900 + b"}", "NaN": b'{"a": NaN}',
     "a long number": b'{"a": ' + b"9" * 100_000 + b"}",
-    "200,000 tensors": {f"lora_unet_{n}.alpha": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}
-                        for n in range(200_000)}}
+    "too many tensors": b"{" + b",".join(
+        b'"lora_unet_%d.alpha":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}' % number
+        for number in range(count(MOST_TENSORS + 1, 200_000))) + b"}"}
 
 
 @pytest.mark.parametrize("name", HOSTILE_HEADERS)
