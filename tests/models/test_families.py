@@ -14,6 +14,7 @@ from lib_lora_train.models.family import SD2, SD2_V, SDXL, SSD
 from lib_lora_train.models.load import BaseModel, load_base
 from lib_lora_train.models.text_states import encode_captions, tokenize
 from lib_lora_train.models.tokenizer import Tokenizer
+from tests.models.tiny_checkpoint import few_words
 from tests.models.tiny_families import OPEN_CLIP_XL, POOLED, SSD_SHAPE, save_state, sd2_state, sdxl_state
 from tests.training.step.reference import UNet
 from tests.training.step.reference_xl import sd2_states, sdxl_states, sdxl_vector
@@ -28,6 +29,14 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"sd2": save_state(sd2_state(), folder / "sd2.safetensors"),
             "sdxl": save_state(sdxl_state(), folder / "sdxl.safetensors"),
             "ssd": save_state(sdxl_state(shape=SSD_SHAPE), folder / "ssd.safetensors")}
+
+
+@pytest.fixture(scope="module")
+def short(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """With a few of the words, for what reads no captions."""
+    folder = tmp_path_factory.mktemp("short")
+    return {name: save_state(few_words(load_file(files[name])), folder / f"{name}.safetensors")
+            for name in ("sd2", "sdxl")}
 
 
 def load(path: Path) -> BaseModel:
@@ -132,16 +141,16 @@ def test_the_weights_are_shared_with_the_file_and_not_copied(files):
 @pytest.mark.parametrize("missing", [OPEN_CLIP_XL + "text_projection", OPEN_CLIP_XL + "ln_final.bias",
                                      "model.diffusion_model.label_emb.0.2.bias",
                                      "conditioner.embedders.0.transformer.text_model.final_layer_norm.bias"])
-def test_a_tensor_that_is_missing_is_an_error(files, tmp_path, missing):
-    state = load_file(files["sdxl"])
+def test_a_tensor_that_is_missing_is_an_error(short, tmp_path, missing):
+    state = load_file(short["sdxl"])
     assert missing in state
     del state[missing]
     with pytest.raises(CheckpointError):
         load(save_state(state, tmp_path / "x.safetensors"))
 
 
-def test_sizes_that_do_not_fit_the_text_encoder_are_an_error(files, tmp_path):
-    state = load_file(files["sdxl"])
+def test_sizes_that_do_not_fit_the_text_encoder_are_an_error(short, tmp_path):
+    state = load_file(short["sdxl"])
     state["model.diffusion_model.label_emb.0.0.weight"] = torch.zeros(256, POOLED + 5)
     with pytest.raises(CheckpointError, match="values beside the image"):
         load(save_state(state, tmp_path / "x.safetensors"))
@@ -159,9 +168,9 @@ SDXL_V_YAML = ("model:\n  params:\n    denoiser_config:\n      params:\n        
     ("sdxl", SDXL_V_YAML, False, "v_prediction", "x.yaml"), ("sdxl", None, False, "epsilon", ""),
     ("sdxl", SDXL_V_YAML.replace("VScaling", "EpsScaling"), True, "epsilon", "x.yaml"),
     ("sdxl", None, True, "v_prediction", "a mark in the file")])
-def test_velocity_is_detected_from_the_yaml_or_the_file(files, tmp_path, name, yaml, mark, kind, by):
+def test_velocity_is_detected_from_the_yaml_or_the_file(short, tmp_path, name, yaml, mark, kind, by):
     path = tmp_path / "x.safetensors"
-    save_state(load_file(files[name]) | ({"v_pred": torch.ones(0)} if mark else {}), path)
+    save_state(load_file(short[name]) | ({"v_pred": torch.ones(0)} if mark else {}), path)
     if yaml:
         path.with_suffix(".yaml").write_text(yaml)
     base = load(path)
@@ -170,25 +179,25 @@ def test_velocity_is_detected_from_the_yaml_or_the_file(files, tmp_path, name, y
         assert base.family is (SD2_V if kind == "v_prediction" else SD2)
 
 
-def test_sd2_without_any_word_is_detected_by_what_its_unet_answers_to_noise(files, tmp_path):
-    state = load_file(files["sd2"])
+def test_sd2_without_any_word_is_detected_by_what_its_unet_answers_to_noise(short, tmp_path):
+    state = load_file(short["sd2"])
     state["model.diffusion_model.out.2.bias"] = torch.full((4,), -10.0)
     base = load(save_state(state, tmp_path / "x.safetensors"))
     assert (base.prediction_type, base.family.resolution) == ("v_prediction", 768)
 
 
-def test_metadata_names_velocity_and_a_mark_means_zero_terminal_snr(files, tmp_path):
+def test_metadata_names_velocity_and_a_mark_means_zero_terminal_snr(short, tmp_path):
     from safetensors.torch import save_file
 
     path = tmp_path / "x.safetensors"
-    save_file(load_file(files["sdxl"]) | {"ztsnr": torch.ones(0)}, path, {"modelspec.prediction_type": "v"})
+    save_file(load_file(short["sdxl"]) | {"ztsnr": torch.ones(0)}, path, {"modelspec.prediction_type": "v"})
     base = load(path)
     assert base.prediction_type == "v_prediction" and base.zero_terminal_snr
-    assert not load(files["sdxl"]).zero_terminal_snr
+    assert not load(short["sdxl"]).zero_terminal_snr
 
 
-def test_a_yaml_that_cannot_be_read_is_said(files, tmp_path):
-    path = save_state(load_file(files["sdxl"]), tmp_path / "x.safetensors")
+def test_a_yaml_that_cannot_be_read_is_said(short, tmp_path):
+    path = save_state(load_file(short["sdxl"]), tmp_path / "x.safetensors")
     path.with_suffix(".yaml").write_text("model: [")
     with pytest.raises(CheckpointError, match="x.yaml"):
         load(path)

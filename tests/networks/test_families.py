@@ -15,7 +15,16 @@ from lib_lora_train.config.groups.network import C3LIER, LIERLA, LOCON, NetworkS
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.keys import UNET_PREFIX, part_of
 from lib_lora_train.tools.merge import merge_into_module
-from tests.models.tiny_families import OPEN_CLIP_SD2, OPEN_CLIP_XL, SSD_SHAPE, save_state, sd2_state, sdxl_state
+from tests.models.tiny_checkpoint import WORDS, few_words
+from tests.models.tiny_families import (
+    NARROW_XL,
+    OPEN_CLIP_SD2,
+    OPEN_CLIP_XL,
+    SSD_SHAPE,
+    save_state,
+    sd2_state,
+    sdxl_state,
+)
 
 
 def load(path: Path):
@@ -25,12 +34,15 @@ def load(path: Path):
 
 @pytest.fixture(scope="module")
 def states():
-    return {"sd2": sd2_state(), "sdxl": sdxl_state(), "ssd": sdxl_state(shape=SSD_SHAPE)}
+    whole = {"sd2": sd2_state(), "sdxl": sdxl_state(shape=NARROW_XL), "ssd": sdxl_state(shape=SSD_SHAPE)}
+    return {name: few_words(state) for name, state in whole.items()}
 
 
-@pytest.fixture
-def bases(states, tmp_path):
-    return lambda name: load(save_state(states[name], tmp_path / f"{name}.safetensors"))
+@pytest.fixture(scope="module")
+def bases(states, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("families")
+    files = {name: save_state(state, folder / f"{name}.safetensors") for name, state in states.items()}
+    return lambda name: load(files[name])
 
 
 def original(key: str, shapes: dict[str, tuple[int, ...]]) -> tuple[str, int | None]:
@@ -131,7 +143,7 @@ def test_a_network_baked_into_its_model_is_the_network_live(bases, name):
         for parameter in network.parameters():
             parameter.add_(torch.randn(parameter.shape, generator=generator) * 0.05)
     latents = torch.randn(1, 4, 8, 8, generator=generator)
-    ids = torch.randint(0, 49000, (1, 77), generator=generator)
+    ids = torch.randint(0, WORDS, (1, 77), generator=generator)
     hidden = torch.randn(1, 77, base.unet.config["cross_attention_dim"], generator=generator)
     reported = {"text_embeds": torch.ones(1, 64), "time_ids": torch.ones(1, 6)} if name == "sdxl" else None
 

@@ -15,7 +15,7 @@ from lib_lora_train.networks.from_file import network_from_file, settings_like
 from lib_lora_train.networks.lora_facts import in_words, read_facts
 from lib_lora_train.networks.metadata import network_metadata
 from lib_lora_train.networks.save import load_network_file, save_network
-from tests.networks.test_types import VARIANTS, answers, made, trained
+from tests.networks.test_types import KINDS, VARIANTS, answers, made, trained
 
 PLAIN = NetworkSettings()
 
@@ -31,7 +31,7 @@ def begun(base, path, settings=PLAIN):
     return network_from_file(load_network_file(path), settings, base.unet, base.text_encoder, base.checkpoint)
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+@pytest.mark.parametrize("name", KINDS)
 def test_it_begins_as_the_file_left_off_and_saves_the_same_again(name, micro_base, tmp_path):
     before = saved(micro_base, VARIANTS[name], tmp_path / "one.safetensors")
     network = begun(micro_base, tmp_path / "one.safetensors")
@@ -198,8 +198,8 @@ def test_convolutions_of_another_size_are_told_apart(micro_base, tmp_path):
     assert settings_like(read_facts(tmp_path / "same.safetensors"), PLAIN).conv_dim is None
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-@pytest.mark.parametrize("ending", [".lora_up.weight", ".lora_down.weight"])
+@pytest.mark.parametrize(("value", "ending"), [
+    (float("nan"), ".lora_up.weight"), (float("inf"), ".lora_down.weight"), (-float("inf"), ".lora_up.weight")])
 def test_a_file_with_values_that_are_no_numbers_is_refused_with_the_tensors_name(value, ending, micro_base, tmp_path):
     path = tmp_path / "one.safetensors"
     saved(micro_base, PLAIN, path)

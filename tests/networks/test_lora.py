@@ -43,10 +43,10 @@ def different(ones: list[torch.Tensor], others: list[torch.Tensor]) -> bool:
     return all((one - other).abs().max() > 1e-2 for one, other in zip(ones, others, strict=True))
 
 
-def test_at_the_start_nothing_changes(tiny_base):
-    before = answers(tiny_base)
-    network_on(tiny_base)
-    assert all(torch.equal(a, b) for a, b in zip(before, answers(tiny_base), strict=True))
+def test_at_the_start_nothing_changes(micro_base):
+    before = answers(micro_base)
+    network_on(micro_base)
+    assert all(torch.equal(a, b) for a, b in zip(before, answers(micro_base), strict=True))
 
 
 def test_the_layers_are_those_of_lierla(tiny_base):
@@ -64,9 +64,9 @@ def test_the_layers_are_those_of_lierla(tiny_base):
         assert key in {**network.unet_modules, **network.text_encoder_modules}
 
 
-def test_matrices_begin_as_published(tiny_base):
+def test_matrices_begin_as_published(micro_base):
     """Kaiming uniform with a = sqrt(5): the bound is sqrt(6 / ((1 + 5) · fan in)); up is zero; scale is alpha / dim."""
-    network = network_on(tiny_base)
+    network = network_on(micro_base)
     for module in network.loras():
         down, up = module.factors
         fan_in = module.layer.weight[0].numel()
@@ -138,39 +138,39 @@ def test_a_base_in_half_precision_keeps_its_dtype_and_the_factors_stay_float32(b
         assert factor.grad.abs().max() > 0
 
 
-def test_the_multiplier_scales_and_zero_is_the_base_alone(tiny_base):
-    before = answers(tiny_base)
-    network = trained(network_on(tiny_base))
-    full = answers(tiny_base)
+def test_the_multiplier_scales_and_zero_is_the_base_alone(micro_base):
+    before = answers(micro_base)
+    network = trained(network_on(micro_base))
+    full = answers(micro_base)
     assert different(before, full)
     network.multiplier = 0
-    assert all(torch.equal(a, b) for a, b in zip(before, answers(tiny_base), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, answers(micro_base), strict=True))
     network.multiplier = 1
     assert network.multiplier == 1
-    assert all(torch.equal(a, b) for a, b in zip(full, answers(tiny_base), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(full, answers(micro_base), strict=True))
 
 
-def test_detached_the_base_is_as_it_was_and_attached_again_it_is_changed(tiny_base):
-    before = answers(tiny_base)
-    network = trained(network_on(tiny_base))
-    full = answers(tiny_base)
+def test_detached_the_base_is_as_it_was_and_attached_again_it_is_changed(micro_base):
+    before = answers(micro_base)
+    network = trained(network_on(micro_base))
+    full = answers(micro_base)
     network.detach()
-    assert all(torch.equal(a, b) for a, b in zip(before, answers(tiny_base), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(before, answers(micro_base), strict=True))
     network.attach()
-    assert all(torch.equal(a, b) for a, b in zip(full, answers(tiny_base), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(full, answers(micro_base), strict=True))
 
 
 @pytest.mark.parametrize("multiplier", [1.0, 0.4])
-def test_merged_weights_compute_what_the_network_does_live(tiny_base, multiplier):
-    network = trained(network_on(tiny_base))
+def test_merged_weights_compute_what_the_network_does_live(micro_base, multiplier):
+    network = trained(network_on(micro_base))
     network.multiplier = multiplier
-    live = answers(tiny_base)
+    live = answers(micro_base)
     network.detach()
-    before = {key: tensor.clone() for key, tensor in tiny_base.unet.state_dict().items()}
-    mapped = dict(tiny_base.unet.state_dict())
-    merge_into_module(network, tiny_base.unet, UNET_PREFIX, multiplier)
-    merge_into_module(network, tiny_base.text_encoder, TEXT_ENCODER_PREFIX, multiplier)
-    assert close(live, answers(tiny_base))
+    before = {key: tensor.clone() for key, tensor in micro_base.unet.state_dict().items()}
+    mapped = dict(micro_base.unet.state_dict())
+    merge_into_module(network, micro_base.unet, UNET_PREFIX, multiplier)
+    merge_into_module(network, micro_base.text_encoder, TEXT_ENCODER_PREFIX, multiplier)
+    assert close(live, answers(micro_base))
     assert all(torch.equal(mapped[key], before[key]) for key in before), "the file's own tensors were written to"
 
 
@@ -183,30 +183,30 @@ def test_merging_a_state_changes_only_what_the_network_trains(tiny_base):
     assert all(".attentions." in key and key.endswith(".weight") for key in changed)
 
 
-def test_the_base_is_frozen_and_never_written_to(tiny_base):
-    before = {key: tensor.clone() for key, tensor in tiny_base.unet.state_dict().items()}
-    network = network_on(tiny_base)
+def test_the_base_is_frozen_and_never_written_to(micro_base):
+    before = {key: tensor.clone() for key, tensor in micro_base.unet.state_dict().items()}
+    network = network_on(micro_base)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    states = tiny_base.text_encoder(torch.zeros(1, 77, dtype=torch.long)).last_hidden_state
+    states = micro_base.text_encoder(torch.zeros(1, 77, dtype=torch.long)).last_hidden_state
     for _ in range(2):
-        loss = tiny_base.unet(torch.ones(1, 4, 8, 8), torch.tensor([1]), states.detach()).sample.square().mean()
+        loss = micro_base.unet(torch.ones(1, 4, 8, 8), torch.tensor([1]), states.detach()).sample.square().mean()
         loss.backward()
         optimizer.step()
-    assert all(torch.equal(tensor, before[key]) for key, tensor in tiny_base.unet.state_dict().items())
-    assert all(parameter.grad is None for parameter in tiny_base.unet.parameters())
+    assert all(torch.equal(tensor, before[key]) for key, tensor in micro_base.unet.state_dict().items())
+    assert all(parameter.grad is None for parameter in micro_base.unet.parameters())
 
 
-def test_the_same_seed_gives_the_same_network_whatever_the_global_state(tiny_base):
+def test_the_same_seed_gives_the_same_network_whatever_the_global_state(micro_base):
     torch.manual_seed(11)
-    one = network_on(tiny_base)
+    one = network_on(micro_base)
     one.detach()
     torch.manual_seed(12)
     torch.rand(5)
     state_before = torch.get_rng_state()
-    other = network_on(tiny_base)
+    other = network_on(micro_base)
     assert torch.equal(torch.get_rng_state(), state_before)
     other.detach()
-    third = network_on(tiny_base, seed=2)
+    third = network_on(micro_base, seed=2)
     a, b, c = one.state_dict(), other.state_dict(), third.state_dict()
     assert all(torch.equal(a[key], b[key]) for key in a)
     downs = [key for key in a if "lora_down" in key]
@@ -227,9 +227,9 @@ def test_one_part_alone_can_be_trained_and_begins_the_same(tiny_base, settings, 
     assert all(torch.equal(tensor, expected[key]) for key, tensor in network.state_dict().items())
 
 
-def test_nothing_to_train_is_an_error(tiny_base):
+def test_nothing_to_train_is_an_error(micro_base):
     with pytest.raises(RunError, match="Nothing would be trained"):
-        create_network(NetworkSettings(network_train_unet_only=True), None, tiny_base.text_encoder, 1)
+        create_network(NetworkSettings(network_train_unet_only=True), None, micro_base.text_encoder, 1)
 
 
 def test_parameter_groups_hold_every_parameter_once(tiny_base):
@@ -242,32 +242,32 @@ def test_parameter_groups_hold_every_parameter_once(tiny_base):
     assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_alpha_zero_means_dim(tiny_base):
-    network = network_on(tiny_base, NetworkSettings(network_dim=4, network_alpha=0))
+def test_alpha_zero_means_dim(micro_base):
+    network = network_on(micro_base, NetworkSettings(network_dim=4, network_alpha=0))
     assert {module.scale for module in network.loras()} == {1.0}
 
 
-def test_an_alpha_that_is_loaded_counts(tiny_base):
-    network = trained(network_on(tiny_base))
+def test_an_alpha_that_is_loaded_counts(micro_base):
+    network = trained(network_on(micro_base))
     state = network.state_dict()
-    three = answers(tiny_base)
+    three = answers(micro_base)
     network.load_state_dict({key: tensor * 2 if key.endswith(".alpha") else tensor for key, tensor in state.items()})
     assert {module.scale for module in network.loras()} == {1.5}
-    assert different(three, answers(tiny_base))
+    assert different(three, answers(micro_base))
 
 
-def test_gradient_checkpointing_gives_the_same_gradients(tiny_base):
-    network = trained(network_on(tiny_base))
+def test_gradient_checkpointing_gives_the_same_gradients(micro_base):
+    network = trained(network_on(micro_base))
 
     def gradients() -> list[torch.Tensor]:
         network.zero_grad()
-        states = tiny_base.text_encoder(torch.arange(77)[None]).last_hidden_state
-        tiny_base.unet(torch.ones(1, 4, 16, 16), torch.tensor([9]), states).sample.square().mean().backward()
+        states = micro_base.text_encoder(torch.arange(77)[None]).last_hidden_state
+        micro_base.unet(torch.ones(1, 4, 16, 16), torch.tensor([9]), states).sample.square().mean().backward()
         return [parameter.grad.clone() for parameter in network.parameters()]
 
     plain = gradients()
-    tiny_base.unet.enable_gradient_checkpointing()
-    tiny_base.unet.train()
+    micro_base.unet.enable_gradient_checkpointing()
+    micro_base.unet.train()
     for one, other in zip(plain, gradients(), strict=True):
         torch.testing.assert_close(one, other)
     assert all(gradient.abs().max() > 0 for gradient in plain)

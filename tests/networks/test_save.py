@@ -23,8 +23,9 @@ METADATA = {"ss_output_name": "penny", "ss_tag_frequency": json.dumps({"x": {"ä
 
 
 @pytest.fixture
-def network(tiny_base) -> Network:
-    made = create_network(NetworkSettings(network_dim=4, network_alpha=0.3), tiny_base.unet, tiny_base.text_encoder, 1)
+def network(micro_base) -> Network:
+    settings = NetworkSettings(network_dim=4, network_alpha=0.3)
+    made = create_network(settings, micro_base.unet, micro_base.text_encoder, 1)
     generator = torch.Generator().manual_seed(3)
     for module in made.loras():
         module.lora_up.weight.data.normal_(std=0.05, generator=generator)
@@ -48,7 +49,7 @@ def test_rank_and_alpha_are_read_back(network, tmp_path):
     save_network(tmp_path / "penny.safetensors", network, "fp16", METADATA)
     file = load_network_file(tmp_path / "penny.safetensors")
     assert {layer.dim for layer in file.facts.layers.values()} == {4}
-    assert [layer.alpha for layer in file.facts.layers.values()] == pytest.approx([0.3] * 210, abs=1e-7)
+    assert [layer.alpha for layer in file.facts.layers.values()] == pytest.approx([0.3] * (48 + 18), abs=1e-7)
     assert file.metadata["ss_tag_frequency"] == METADATA["ss_tag_frequency"]
 
 
@@ -59,10 +60,11 @@ def test_a_module_without_alpha_has_its_rank_as_alpha(tmp_path):
     assert [(key, layer.dim, layer.alpha) for key, layer in file.facts.layers.items()] == [("lora_unet_x", 8, 8.0)]
 
 
-def test_a_saved_file_loaded_into_a_new_network_and_saved_again_is_the_same_file(network, tiny_base, tmp_path):
+def test_a_saved_file_loaded_into_a_new_network_and_saved_again_is_the_same_file(network, micro_base, tmp_path):
     save_network(tmp_path / "one.safetensors", network, "float", METADATA)
     network.detach()
-    other = create_network(NetworkSettings(network_dim=4, network_alpha=0.3), tiny_base.unet, tiny_base.text_encoder, 9)
+    settings = NetworkSettings(network_dim=4, network_alpha=0.3)
+    other = create_network(settings, micro_base.unet, micro_base.text_encoder, 9)
     other.load_state_dict(dict(load_network_file(tmp_path / "one.safetensors").tensors))
     save_network(tmp_path / "two.safetensors", other, "float", METADATA)
     assert (tmp_path / "one.safetensors").read_bytes() == (tmp_path / "two.safetensors").read_bytes()
@@ -108,7 +110,7 @@ def test_a_full_disk_is_named_and_loses_nothing(network, tmp_path):
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(folder)],
                              capture_output=True).returncode == 0
     try:
-        (folder / "earlier.safetensors").write_bytes(b"x" * 100_000)
+        (folder / "earlier.safetensors").write_bytes(b"x" * 260_000)
         with pytest.MonkeyPatch.context() as patch, pytest.raises(RunError, match="disk is full") as caught:
             if not mounted:
                 patch.setattr(os, "fsync", no_space)
@@ -116,7 +118,7 @@ def test_a_full_disk_is_named_and_loses_nothing(network, tmp_path):
         assert str(folder / "penny.safetensors") in str(caught.value)
         assert "Free some space" in str(caught.value)
         assert [entry.name for entry in folder.iterdir()] == ["earlier.safetensors"]
-        assert (folder / "earlier.safetensors").read_bytes() == b"x" * 100_000
+        assert (folder / "earlier.safetensors").read_bytes() == b"x" * 260_000
     finally:
         if mounted:
             subprocess.run(["umount", str(folder)], check=True)

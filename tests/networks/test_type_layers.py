@@ -7,13 +7,13 @@ import torch
 from torch import nn
 
 from lib_lora_train.config.groups.network import C3LIER, IA3, LIERLA, LOCON, NetworkSettings
-from tests.networks.test_types import VARIANTS, made, published, trained
+from tests.networks.test_types import KINDS, VARIANTS, made, published, trained
 
 
-@pytest.mark.parametrize("name", VARIANTS)
-def test_every_layer_takes_part_on_its_own(name, tiny_base):
+@pytest.mark.parametrize("name", KINDS)
+def test_every_layer_takes_part_on_its_own(name, micro_base):
     """Each Linear and convolution of the UNet and of the text encoder, by its own weight."""
-    network = trained(made(tiny_base, VARIANTS[name]))
+    network = trained(made(micro_base, VARIANTS[name]))
     state = network.state_dict()
     kinds = set()
     for key in (*network.unet_keys, *network.text_encoder_keys):
@@ -30,8 +30,8 @@ def test_every_layer_takes_part_on_its_own(name, tiny_base):
     assert kinds == expected.get(VARIANTS[name].network_type, linear | convolutions)
 
 
-def test_the_dims_are_those_of_the_kind_of_layer(tiny_base):
-    network = made(tiny_base, NetworkSettings(C3LIER, 8, 4.0, conv_dim=2, conv_alpha=1.0))
+def test_the_dims_are_those_of_the_kind_of_layer(micro_base):
+    network = made(micro_base, NetworkSettings(C3LIER, 8, 4.0, conv_dim=2, conv_alpha=1.0))
     unet = network.unet_modules
     names = ("conv1", "time_emb_proj", "conv_shortcut")
     at = {name: unet[f"lora_unet_down_blocks_1_resnets_0_{name}"] for name in names}
@@ -40,12 +40,12 @@ def test_the_dims_are_those_of_the_kind_of_layer(tiny_base):
     assert "lora_unet_down_blocks_0_downsamplers_0_conv" in unet and "lora_unet_up_blocks_0_upsamplers_0_conv" in unet
     assert "lora_unet_conv_in" not in unet
     network.detach()
-    assert "lora_unet_conv_in" in made(tiny_base, NetworkSettings(LOCON, 8)).unet_modules
+    assert "lora_unet_conv_in" in made(micro_base, NetworkSettings(LOCON, 8)).unet_modules
 
 
 @pytest.mark.parametrize("name", ["C3Lier", "LoHa", "LoKR", "LoKR factor 4", "DyLoRA", "(IA)^3"])
-def test_max_norm_limits_each_layer_and_leaves_small_ones(name, tiny_base):
-    network = trained(made(tiny_base, VARIANTS[name]))
+def test_max_norm_limits_each_layer_and_leaves_small_ones(name, micro_base):
+    network = trained(made(micro_base, VARIANTS[name]))
     with torch.no_grad():
         norms = {key: float(network.lora(key).low_rank_change().norm()) for key in network.unet_keys}
         limit = sorted(norms.values())[len(norms) // 2]

@@ -21,6 +21,7 @@ from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.keys import TEXT_ENCODER_PREFIX, UNET_PREFIX, lora_key
 from lib_lora_train.networks.network import Network
 from lib_lora_train.networks.save import save_network
+from tests.figures import FULL
 
 VARIANTS = {
     "LierLa": NetworkSettings(LIERLA, 4, 2.0),
@@ -37,6 +38,10 @@ VARIANTS = {
     "(IA)^3": NetworkSettings(IA3),
     "DyLoRA": NetworkSettings(DYLORA, 4, 2.0, dylora_unit=2, rs_lora=True),
 }
+
+KINDS = VARIANTS if FULL else {name: settings for name, settings in VARIANTS.items()
+                               if name not in ("LierLa DoRA", "C3Lier", "LoHa", "LoKR")}
+"""Each type of network and every kind of tensor, but not all that they are combined with."""
 
 
 def made(base, settings: NetworkSettings, seed: int = 1) -> Network:
