@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,10 +14,10 @@ from lib_lora_train.errors import TaggerError
 from lib_lora_train.runs.events import read_events
 from lib_lora_train.tagging.provenance import Provenance, check_and_note, read_provenance
 
+from . import tag_worker
 from .conftest import captions_of, make_colour_tagger, make_dataset, tag_job
 from .fake_hub import COMMIT, FakeHub
 
-ROOT = Path(__file__).resolve().parents[2]
 NAME = "wd-vit-tagger-v3"
 REPOSITORY = f"SmilingWolf/{NAME}"
 SIZE = 3_000_000
@@ -51,15 +48,11 @@ class Run:
         (self.path / "control").mkdir(parents=True)
         job = tag_job(self.folder, NAME, tagger__models_dir=str(self.models), tagger__download=download)
         (self.path / "job.yaml").write_text(job_to_yaml(job))
-        code = "import sys; from lib_lora_train.cli import run_command; sys.exit(run_command(sys.argv[1:]))"
-        self.worker = subprocess.Popen(
-            [sys.executable, "-c", code, "tag", str(self.path / "job.yaml")], cwd=ROOT,
-            env={**os.environ, "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
-                 "HF_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1",
-                 # the hub is a thread of this process, which may wait long for a core
-                 "HF_HUB_DOWNLOAD_TIMEOUT": str(WAIT_SECONDS), "HF_HUB_ETAG_TIMEOUT": str(WAIT_SECONDS),
-                 "PYTHONPATH": os.pathsep.join(sys.path)},
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.worker = tag_worker.start(self.path / "job.yaml", {
+            "HF_ENDPOINT": endpoint, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HOME": str(tmp_path / "home"),
+            # the hub is a thread of this process, which may wait long for a core
+            "HF_HUB_DOWNLOAD_TIMEOUT": str(WAIT_SECONDS), "HF_HUB_ETAG_TIMEOUT": str(WAIT_SECONDS)})
 
     @property
     def events(self) -> list[dict]:
@@ -69,11 +62,11 @@ class Run:
         """Wait until it has reported a part of a file."""
         deadline = time.monotonic() + WAIT_SECONDS
         while not any(event["event"] == "progress" and 0 < event["done"] < event["total"] for event in self.events):
-            assert time.monotonic() < deadline and self.worker.poll() is None, self.events
+            assert time.monotonic() < deadline and self.worker.is_alive(), self.events
             time.sleep(0.05)
 
     def end(self) -> dict:
-        self.worker.wait(WAIT_SECONDS)
+        self.worker.join(WAIT_SECONDS)
         return self.events[-1]
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -22,8 +18,7 @@ from lib_lora_train.runs.events import read_events
 from lib_lora_train.runs.hold import Hold
 
 from .conftest import Reports, captions_of, make_dataset, tag, tag_job
-
-ROOT = Path(__file__).resolve().parents[2]
+from .tag_worker import start
 
 
 def test_only_pictures_without_a_caption_are_tagged_by_default(tmp_path: Path, colour_tagger: Path):
@@ -200,30 +195,11 @@ def test_a_pause_holds_the_run_until_it_is_withdrawn(tmp_path: Path, colour_tagg
     assert reported.last["still_seconds"] > 0
 
 
-WORKER = """
-import sys, time
-from lib_lora_train.files.swap import SwapArea
-from lib_lora_train.tagging.session import Tagger
-slow, slow_file = float(sys.argv.pop(1)), float(sys.argv.pop(1))
-put = SwapArea.put_in_place
-def put_slowly(self, staged, target):
-    time.sleep(slow_file)
-    put(self, staged, target)
-SwapArea.put_in_place = put_slowly
-look = Tagger.confidences
-def slowly(self, pictures):
-    time.sleep(slow)
-    return look(self, pictures)
-Tagger.confidences = slowly
-from lib_lora_train.cli import run_command
-sys.exit(run_command(["tag", *sys.argv[1:]]))
-"""
-
-
-def start(run_job: Path, seconds_a_batch: float = 0, seconds_a_file: float = 0) -> subprocess.Popen[bytes]:
-    return subprocess.Popen([sys.executable, "-c", WORKER, str(seconds_a_batch), str(seconds_a_file), str(run_job)],
-                            cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)})
+def status(run_job: Path) -> int | None:
+    """How a worker that carries the job out ends."""
+    worker = start(run_job)
+    worker.join(300)
+    return worker.exitcode
 
 
 def run_folder(tmp_path: Path, job) -> Path:
@@ -242,19 +218,19 @@ def test_kill_9_at_any_moment_leaves_every_caption_whole_and_the_run_continues(t
     whole = [{f"mine {n}", f"mine {n}, penny (series), red thing, ^_^"} for n in range(60)]
     moments, tagged = random.Random(5), []
     for _ in range(4):
-        worker = start(run / "job.yaml", 0.12)
+        worker = start(run / "job.yaml", seconds_a_batch=0.12)
         results = run / "state" / "tags.jsonl"
         wanted = len(tagged) + moments.randint(2, 12)
         deadline = time.monotonic() + 240
-        while time.monotonic() < deadline and worker.poll() is None:
+        while time.monotonic() < deadline and worker.is_alive():
             if results.exists() and len(results.read_bytes().splitlines()) >= wanted:
                 break
             time.sleep(0.005)
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
+        worker.kill()
+        worker.join()
         tagged = results.read_bytes().splitlines()
         assert all(captions_of(folder)[f"red_{n}"] in whole[n] for n in range(60))
-    assert start(run / "job.yaml").wait(300) == 0
+    assert status(run / "job.yaml") == 0
     assert captions_of(folder) == {f"red_{n}": f"mine {n}, penny (series), red thing, ^_^" for n in range(60)}
     last = read_events(run / "events.jsonl")[0][-1]
     assert (last["event"], last["pictures"], last["written"]) == ("finished", 60, 60)
@@ -274,13 +250,13 @@ def test_kill_9_while_captions_are_written_leaves_each_old_or_new_and_is_fixed(t
     deadline = time.monotonic() + 240
     while time.monotonic() < deadline and list(captions_of(folder).values()).count(new) < 10:
         time.sleep(0.01)
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
+    worker.kill()
+    worker.join()
     found = captions_of(folder)
     assert 10 <= list(found.values()).count(new) < count
     assert all(found[f"red_{n}"] in (new, f"mine {n}") for n in range(count))
     (folder / "red_0.txt").write_text("edited after the crash")
-    assert start(run / "job.yaml").wait(300) == 0
+    assert status(run / "job.yaml") == 0
     last = read_events(run / "events.jsonl")[0][-1]
     assert (last["event"], last["written"], last["changed_meanwhile"]) == ("finished", count - 1, 1)
     assert captions_of(folder) == {**dict.fromkeys(before, new), "red_0": "edited after the crash"}
@@ -289,9 +265,9 @@ def test_kill_9_while_captions_are_written_leaves_each_old_or_new_and_is_fixed(t
 def test_a_run_that_is_over_cannot_be_fired_again(tmp_path: Path, colour_tagger: Path):
     folder = make_dataset(tmp_path / "set", {"red_1": "mine"})
     run = run_folder(tmp_path, tag_job(folder, colour_tagger, write__mode="overwrite"))
-    assert start(run / "job.yaml").wait(300) == 0
+    assert status(run / "job.yaml") == 0
     (folder / "red_1.txt").write_text("edited since")
-    assert start(run / "job.yaml").wait(300) == 1
+    assert status(run / "job.yaml") == 1
     assert (folder / "red_1.txt").read_text() == "edited since"
     assert read_events(run / "events.jsonl")[0][-1]["event"] == "finished"
 
