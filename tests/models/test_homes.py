@@ -92,7 +92,7 @@ def test_each_turn_uploads_the_lent_bytes_once_and_downloads_none(lend, gpu, sto
     base = lend(stored, computed)
     assert only_lent(base)
     first = None
-    for _ in range(3):
+    for _ in range(2):
         gpu.forget()
         for network in networks(base):
             base.bring(network, GPU)
