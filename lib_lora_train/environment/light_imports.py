@@ -1,7 +1,8 @@
 """Loads the worker's libraries without unneeded dependencies: compilers, quantizers and other models.
 
 diffusers and transformers import every optional dependency that is installed, and parts of torch that a run never
-calls; that takes longer than loading what is needed. Everything skipped here can still be imported later.
+calls; that takes longer than loading what is needed. What is skipped here can still be imported later, but for
+diffusers' pipelines, which no run uses.
 """
 
 from __future__ import annotations
