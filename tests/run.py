@@ -145,10 +145,10 @@ def everything(arguments: Sequence[str]) -> dict[str, int]:
     """
     CACHE.mkdir(exist_ok=True)
     left: dict[str, tuple[Callable[[], object], ...]] = {  # the longest first, so that none is left over at the end
-        "browser": (page_tools, worker_tools, ensure_chromium), "host": (page_tools,), "worker": (worker_tools,),
-        "editor": (page_tools, worker_tools, ensure_chromium), "training": (worker_tools,), "lending": (worker_tools,),
-        "environment": (worker_tools,), "families": (worker_tools,), "sweep": (worker_tools,),
-        "captions": (page_tools,), "kills": (page_tools, worker_tools), "lint": (page_tools, worker_tools)}
+        "browser": (page_tools, worker_tools, ensure_chromium), "worker": (worker_tools,), "training": (worker_tools,),
+        "host": (page_tools,), "lending": (worker_tools,), "editor": (page_tools, worker_tools, ensure_chromium),
+        "sweep": (worker_tools,), "families": (worker_tools,), "environment": (worker_tools,),
+        "captions": (page_tools,), "lint": (page_tools, worker_tools), "kills": (page_tools, worker_tools)}
     at_once, results, parts = (os.cpu_count() or 1) + 1, dict[str, int](), dict[Future[int], str]()
     with ThreadPoolExecutor(3) as installing, ThreadPoolExecutor(at_once + 1) as pool:
         made = {make: installing.submit(make) for make in (page_tools, worker_tools, ensure_chromium)}
