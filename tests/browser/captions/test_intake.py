@@ -66,10 +66,17 @@ def test_a_dropped_folder_is_added_with_captions_what_is_left_is_named_and_undo_
 
 def test_an_image_is_pasted_and_a_cancelled_import_adds_nothing(editor, folder):
     page = editor()
+    refuse(page, "captions/intake/plan")
     paste_image(page, png(200))
+    problem = page.locator("#tl_intake .tl-field-problem")
+    expect(problem).to_contain_text(REFUSED)
+    page.unroute("**/train-lora/captions/intake/plan")
+    problem.get_by_role("button", name="Try again").click()
     page.locator("#tl_intake_go", has_text="Add 1 image").wait_for()
+    expect(problem).to_have_text("")
     page.fill("#tl_intake_folder", "../out")
-    expect(page.locator("#tl_intake .tl-field-problem")).to_contain_text("../out")
+    expect(problem).to_contain_text("../out")
+    expect(problem.get_by_role("button")).to_have_count(0)  # what was typed has to change
     page.fill("#tl_intake_folder", "7_new")
     page.locator("#tl_intake_go:enabled").click()
     wait_for_count(page, "41 images")

@@ -111,7 +111,14 @@ class IntakeDialog {
 
     /** Show what arrived, with the folders that it suggests. */
     async begin() {
-        const plan = await this.set.ask("intake/plan", {intake: this.intake, keep_folders: true}, {quiet: true});
+        let plan;
+        try {
+            plan = await this.set.ask("intake/plan", {intake: this.intake, keep_folders: true}, {quiet: true});
+        } catch (error) {
+            this.fail(error, () => this.begin());
+            return;
+        }
+        setText(this.problem, "");
         const cell = this.set.current === null ? null : this.set.cells.get(this.set.current);
         this.best = defaultFolder(this.set.about ? this.set.about.folders : [], cell ? cell.folder : null);
         this.keep.checked = plan.concept_folders;
@@ -136,7 +143,7 @@ class IntakeDialog {
             const plan = await this.set.ask("intake/plan", this.request(), {quiet: true});
             if (mine === this.question) this.draw(plan);
         } catch (error) {
-            if (mine === this.question) this.fail(error);
+            if (mine === this.question) this.fail(error, () => this.look());
         }
     }
 
@@ -164,10 +171,12 @@ class IntakeDialog {
         left.length ? named(`${format.plural(leftTotal, "file")} not added`, leftTotal, left.map(({path, reason}) => `${path}: ${reason}`)) : null);
     }
 
-    /** @param {unknown} error */
-    fail(error) {
-        const {message, name} = failureOf(error);
-        if (name !== "AbortError") setText(this.problem, message);
+    /** @param {unknown} error @param {() => unknown} [again] */
+    fail(error, again) {
+        const {message, name, status} = failureOf(error);
+        if (name === "AbortError") return;
+        const help = again && (status === 0 || status >= 500);  // another answer is possible without a change
+        fill(this.problem, message, help ? [" ", button("Try again", {kind: "quiet", small: true, click: again})] : null);
     }
 
     async add() {
