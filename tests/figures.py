@@ -10,12 +10,14 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.crashes import kills
 
+T = TypeVar("T")
 FULL = os.environ.get("TRAIN_LORA_FULL") == "1"
 FILE = Path(__file__).resolve().parents[1] / ".cache" / "figures.jsonl"
 TESTS = {
@@ -42,6 +44,11 @@ class Figure:
 def count(usual: int, full: int) -> int:
     """How many to try: ``usual`` as a rule, ``full`` for the figures."""
     return full if FULL else usual
+
+
+def share(values: Sequence[T], turn: int, of: int) -> Sequence[T]:
+    """As a rule one of ``of`` shares of ``values``, by ``turn``, so that neighbours try others; all for the figures."""
+    return values if FULL else values[turn % of::of]
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from lib_lora_train.config.groups.network import LIERLA, LOCON, NetworkSettings
 from lib_lora_train.models.load import load_base
 from lib_lora_train.networks.create import create_network
 from lib_lora_train.networks.save import load_network_file
-from tests.figures import FULL
+from tests.figures import FULL, share
 from tests.models.tiny_checkpoint import make_tiny
 from tests.models.tiny_families import SSD_SHAPE, save_state, sd2_state, sdxl_state
 
@@ -36,8 +36,8 @@ KINDS = {"lora": ("lora_up.weight", "lora_down.weight", "alpha"), "loha": ("hada
          "glora": ("a1.weight", "a2.weight", "b1.weight", "b2.weight", "alpha"), "full": ("diff", "diff_b"),
          "dora": ("lora_up.weight", "lora_down.weight", "alpha", "dora_scale"), "norm": ("w_norm", "b_norm"),
          "oft": ("oft_blocks", "alpha"), "peft": ("lora_A.weight", "lora_B.weight")}
-FILES = [(family, network_type, kind) for family, network_type in EXPECTED for number, kind in enumerate(KINDS)
-         if FULL or (FAMILIES.index(family) + (network_type == LOCON) + number) % 2 == 0]
+FILES = [(family, network_type, kind) for family, network_type in EXPECTED
+         for kind in share(list(KINDS), FAMILIES.index(family) + (network_type == LOCON), 2)]
 """Every kind of file on every family, in turn on its short list of layers and on all of them."""
 PRESETS, _ = parse_presets(DEFAULT_TEXT)
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
@@ -105,7 +105,7 @@ def test_the_blocks_are_those_of_the_file_and_all_1_bakes_the_same_bits(layers, 
     assert (blocks.names, blocks.sdxl) == (EXPECTED[family, network_type], family in ("sdxl", "ssd"))
     before = stored(path)
     counts = sorted({12, 17, 20, 25, 26, len(blocks.names)})
-    for count in counts if FULL else counts[list(KINDS).index(kind) % 3::3]:
+    for count in share(counts, list(KINDS).index(kind), 3):
         said: list[str] = []
         after = stored(bake_file(BakeJob(str(path), ",".join(["1"] * count), f"all-{count}"), said.append))
         assert set(after) == set(before)
@@ -147,7 +147,7 @@ def test_every_list_gives_every_block_a_weight_and_a_misfit_is_said(layers, fami
 
 @pytest.mark.parametrize(("family", "optimizer_type"), [
     (family, optimizer_type) for number, family in enumerate(FAMILIES)
-    for turn, optimizer_type in enumerate(("AdamW", "Prodigy")) if FULL or family == "sdxl" or turn == number % 2])
+    for optimizer_type in share(("AdamW", "Prodigy"), number, 1 if family == "sdxl" else 2)])
 def test_what_was_tried_is_trained(train, layers, checkpoints, family, optimizer_type):
     """From the sliders to a step: IN a fifth, one block below 0, one above 1, the last one not at all."""
     blocks = blocks_of_keys(layers[family, LIERLA].keys)

@@ -35,7 +35,7 @@ from lib_lora_train.config.load import load_job, merged, read_job
 from lib_lora_train.models.prediction import detect_base
 from lib_lora_train.networks.lora_facts import read_facts
 from tests.captions.sets import open_editor, save_picture
-from tests.figures import FULL
+from tests.figures import FULL, share
 from tests.models.tiny_checkpoint import make_tiny
 from tests.models.tiny_families import SSD_SHAPE, save_state, sd2_state, sdxl_state
 
@@ -164,7 +164,7 @@ ALIKE = (("sd1",), ("sd2", "sd2_v"),
          ("xl_base", "ssd", "ponyMix", "Illustrious-XL", "NoobAI-XL-v1.1", "NoobAI-XL-Vpred"))
 """Families whose layers are of the same kinds, so that types of networks take turns on them."""
 TRAINED = [(name, network_type) for group in ALIKE for turn, name in enumerate(group)
-           for number, network_type in enumerate(NETWORK_TYPES) if FULL or number % len(group) == turn]
+           for network_type in share(NETWORK_TYPES, turn, len(group))]
 
 
 @pytest.mark.slow

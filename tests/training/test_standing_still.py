@@ -10,7 +10,7 @@ from lib_lora_train.runs.hold import WEBUI, Reason
 from lib_lora_train.training.reporting import step_clock
 from lib_lora_train.training.reporting.report import Reporter
 from lib_lora_train.training.reporting.step_clock import StepClock
-from tests.figures import FULL
+from tests.figures import share
 
 STILL_SECONDS = 3.0
 
@@ -69,8 +69,8 @@ WAYS = ["pause", "picture"]
 """A run waits for both in the same place, so that they take turns."""
 
 
-@pytest.mark.parametrize(("at", "how"), [(at, how) for number, at in enumerate(PLACES) for turn, how in enumerate(WAYS)
-                                         if FULL or turn == number % len(WAYS)], ids=str)
+@pytest.mark.parametrize(("at", "how"), [(at, how) for number, at in enumerate(PLACES)
+                                         for how in share(WAYS, number, len(WAYS))], ids=str)
 def test_time_stood_still_is_in_no_duration_no_pace_and_no_estimate(disturb, at, how, pictures):
     groups = {"sample": {"sample_prompts": ["a"], "sample_steps": 2}, "training": {"max_train_steps": 6}}
     if at[0] == "validation":

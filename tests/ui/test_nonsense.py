@@ -13,7 +13,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from tests.figures import FULL, count, figure
+from tests.figures import count, figure, share
 
 from .conftest import HEADERS
 
@@ -31,7 +31,7 @@ KEYS = ["base.checkpoint", "base.vae", "base.clip_skip", "base.max_token_length"
 
 def share_of(number):
     """As a rule every second piece of nonsense, and the others for the next ``number``; in full all of it."""
-    return NONSENSE if FULL else NONSENSE[number % 2::2]
+    return share(NONSENSE, number, 2)
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -36,7 +36,7 @@ from lib_lora_train.training.optimizers.create import averaged_weights
 from lib_lora_train.training.setup import make_learner
 from lib_lora_train.training.step import train_step
 from lib_lora_train.training.validation import validation_loss
-from tests.figures import FULL
+from tests.figures import share
 
 DEMO = Path(__file__).resolve().parents[3] / "demo"
 PICTURES = ("red_heart",)
@@ -111,8 +111,7 @@ def loss_after(base: BaseModel, batch: Batch, settings: NetworkSettings, optimiz
         network.detach()
 
 
-PARTS_IN_TURN = [(name, part) for number, name in enumerate(TYPES) for turn, part in enumerate(ONLY)
-                 if FULL or turn == (number + 1) % len(ONLY)]
+PARTS_IN_TURN = [(name, part) for number, name in enumerate(TYPES) for part in share(list(ONLY), number + 1, len(ONLY))]
 """So that the types with convolutions, C3Lier and LoCon, have the UNet in any case."""
 
 

@@ -10,7 +10,7 @@ import pytest
 from lib_lora_train.config.setting import fields_of
 from lib_lora_train.config.text_yaml import read_yaml
 from lib_lora_train.config.tool_jobs import TOOL_JOBS
-from tests.figures import FULL
+from tests.figures import share
 from tests.networks.foreign_files import FOREIGN, NO_LORA, OTHER_NAMES
 from tests.standin.checkpoint_file import SD1, SD2, SDXL, write_header
 from tests.standin.lora_file import write_lora
@@ -138,7 +138,7 @@ def test_nonsense_is_no_server_error(tab, loras, command):
     """As a rule each field is given every third, the next one others; in full all of it."""
     given = [one for value in NONSENSE for one in (value, [value])]
     for number, field in enumerate(fields_of("", TOOL_JOBS[command])):
-        for value in given if FULL else given[number % 3::3]:
+        for value in share(given, number, 3):
             answer = tab.post("tools", {"command": command, "job": {"output_name": "x", field.name: value}})
             assert answer.status_code < 500, (field.name, value, answer.text)
 
