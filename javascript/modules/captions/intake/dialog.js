@@ -3,7 +3,7 @@
 import {dialog as openDialog} from "../../core/dialog.js";
 import {api, failureOf, fill, h, later, setText} from "../../core/dom.js";
 import {format} from "../../core/format.js";
-import {button, fold, setLabel} from "../../core/parts.js";
+import {button, fold, setLabel, tryAgain} from "../../core/parts.js";
 import {usable} from "./files.js";
 import {Upload} from "./upload.js";
 import {defaultFolder, planWords, uploadWords} from "./words.js";
@@ -57,7 +57,7 @@ class IntakeDialog {
         this.fillBar = h("div", {class: "tl-bar-fill"});
         this.bar = h("div", {class: "tl-bar", role: "progressbar", "aria-label": "Sending the files", "aria-valuemin": "0",
             "aria-valuemax": "100"}, this.fillBar);
-        this.problem = h("p", {class: "tl-field-problem", role: "alert"}, "");
+        this.problem = h("div", {class: "tl-field-problem", role: "alert"}, "");
         const changed = later(() => this.look(), 150);
         this.folder = h("input", {type: "text", class: "tl-input", id: "tl_intake_folder", spellcheck: "false", autocomplete: "off",
             list: "tl_caption_folders", placeholder: "the top folder", on: {input: changed}});
@@ -176,7 +176,7 @@ class IntakeDialog {
         const {message, name, status} = failureOf(error);
         if (name === "AbortError") return;
         const help = again && (status === 0 || status >= 500);  // another answer is possible without a change
-        fill(this.problem, message, help ? [" ", button("Try again", {kind: "quiet", small: true, click: again})] : null);
+        fill(this.problem, help ? tryAgain([message], again) : message);
     }
 
     async add() {
