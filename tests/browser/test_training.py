@@ -217,6 +217,17 @@ def test_the_plot_reads_out_single_steps_by_pointer_and_by_key(finished):
     eventually(page, lambda: words(4), ["Step", "30", "Epoch", "3"])
     plot.hover(position={"x": plot.bounding_box()["width"] / 2, "y": 100})
     eventually(page, lambda: 10 <= int(words(2)[1]) <= 20, True)
+    plot.press("Home")
+    plot.evaluate("""plot => new Promise((left) => {
+        plot.addEventListener("pointerleave", left, {once: true});
+        plot.closest(".tl-lossplot").style.marginTop = "300px";  // the page moves, the pointer rests
+    })""")
+    assert words(2) == ["Step", "1"]
+    plot.press("ArrowRight")
+    assert words(2) == ["Step", "2"]
+    plot.blur()
+    expect(readout).to_be_hidden()
+    plot.evaluate("plot => { plot.closest('.tl-lossplot').style.marginTop = ''; }")
     expect(page.locator("#tl-panel-train .tl-epoch")).to_have_count(3)
     expect(page.locator("#tl-panel-train .tl-saved")).to_have_count(3)
 

@@ -40,6 +40,8 @@ export class LossPlot {
         });
         /** @type {number|null} index of the step in the readout */
         this.at = null;
+        /** @type {number|null} index of the step chosen by keys, while the plot has the focus */
+        this.chosen = null;
         this.main = svg("svg", {class: "tl-plot", height: HEIGHT, role: "img", tabindex: "0"});
         this.curves = new Curves(() => this.drawSoon());
         this.bands = new NoiseBands(() => this.drawSoon());
@@ -91,14 +93,21 @@ export class LossPlot {
     }
 
     listen() {
-        this.main.addEventListener("pointermove", (event) => this.readAt(this.indexAt(event)));
-        this.main.addEventListener("pointerleave", () => this.readAt(null));
-        this.main.addEventListener("blur", () => this.readAt(null));
+        // a page that moves under a resting pointer sends these too, which must not take the step from someone at the keys
+        this.main.addEventListener("pointermove", (event) => {
+            if (this.chosen === null || event.movementX || event.movementY) this.readAt(this.indexAt(event));
+        });
+        this.main.addEventListener("pointerleave", () => this.readAt(this.chosen));
+        this.main.addEventListener("blur", () => {
+            this.chosen = null;
+            this.readAt(null);
+        });
         this.main.addEventListener("keydown", (event) => {
             const step = KEY_STEPS[event.key];
             if (!step || !this.run) return;
             const last = this.run.steps.step.length - 1;
-            this.readAt(Math.max(0, Math.min(last, (this.at === null ? last : this.at) + step)));
+            this.chosen = Math.max(0, Math.min(last, (this.at === null ? last : this.at) + step));
+            this.readAt(this.chosen);
             event.preventDefault();
         });
     }
@@ -108,7 +117,7 @@ export class LossPlot {
         if (run !== this.run) {
             this.run = run;
             this.frame = null;
-            this.at = null;
+            this.at = this.chosen = null;
             this.drawn = "";
         }
         this.drawSoon();

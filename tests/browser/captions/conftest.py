@@ -56,7 +56,8 @@ def desk(tabs: Tabs, webui: WebuiProcess) -> Desk:
 @pytest.fixture
 def folder(drawn: Path, tmp_path: Path) -> Path:
     """Forty pictures in two concepts: tags, prose, none, and two with the wrong colour of hair."""
-    return Path(shutil.copytree(drawn, tmp_path / "penny"))
+    # with times of its own: with those of ``drawn``, it would pass for a folder of an earlier test that was moved here
+    return Path(shutil.copytree(drawn, tmp_path / "penny", copy_function=shutil.copyfile))
 
 
 @pytest.fixture(scope="session")
