@@ -140,8 +140,8 @@ def chosen_tests(arguments: Sequence[str]) -> int:
 def everything(arguments: Sequence[str]) -> dict[str, int]:
     """Every part, the next one as soon as a core is free and what it needs is there.
 
-    The tab's tests run while the worker's packages are being installed. As many parts as there are cores, two of
-    ``WAITING`` in the place of one: with four processes on two cores each takes a tenth more time of a core than alone.
+    The tab's tests run while the worker's packages are being installed. As many parts as keep all cores busy and half a
+    one more: with four processes that never wait on two cores, each takes a tenth more time of a core than alone.
     """
     CACHE.mkdir(exist_ok=True)
     left: dict[str, tuple[Callable[[], object], ...]] = {  # the longest first, so that none is left over at the end
@@ -154,7 +154,7 @@ def everything(arguments: Sequence[str]) -> dict[str, int]:
         made = {make: installing.submit(make) for make in (page_tools, worker_tools, ensure_chromium)}
         while left or parts:
             for name in [name for name, needs in left.items() if all(made[need].done() for need in needs)]:
-                if sum(0.5 if part in WAITING else 1 for part in parts.values()) < cores:
+                if sum(map(weight, parts.values())) + weight(name) <= cores + 0.5:
                     needs = [made[need] for need in left.pop(name)]
                     parts[pool.submit(logged, name, needs, arguments)] = name
             waiting = [one for one in made.values() if not one.done()] if left else []
@@ -163,6 +163,11 @@ def everything(arguments: Sequence[str]) -> dict[str, int]:
                 results[name] = part.result()
                 say(f"\n== {name} ==\n{(CACHE / f'{name}.log').read_text(errors='replace')}")
     return results
+
+
+def weight(part: str) -> float:
+    """How many cores a part keeps busy."""
+    return 0.5 if part in WAITING else 1
 
 
 def logged(name: str, needs: Sequence[Future[object]], arguments: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.standin.lora_file import LAYER, write_lora
 
-from .conftest import evaluates, eventually, field
+from .conftest import evaluates, eventually, field, refuse, refused, try_again
 
 RATES = '.tl-field[data-key="network.block_lr_weight"]'
 
@@ -106,6 +106,11 @@ def test_a_lora_to_continue_from_says_what_it_is_and_sets_kind_and_sizes(page, w
     name.fill("nothing")
     name.press("Enter")
     page.locator('.tl-field[data-key="network.network_weights"] .tl-field-problem', has_text="no such LoRA").wait_for()
+    refuse(page, "lora/info?*")
+    page.evaluate("TrainLora.form.set('network.network_weights', 'fox')")  # as a job that is filled in does
+    refused(page, "What is in this LoRA")
+    try_again(page)
+    expect(info).to_contain_text("foxword")
     name.fill("")
     name.press("Enter")
     expect(info).to_be_empty()

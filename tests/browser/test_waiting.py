@@ -48,5 +48,13 @@ def test_without_a_gpu_a_picture_is_made_while_a_run_continues(make_webui, open_
     page.locator("#txt2img_prompt textarea").fill("a heart")
     page.click("#txt2img_generate")
     page.locator("#txt2img_results", has_text="A picture of a heart").wait_for()
-    expect(page.locator("#tl_waiting_txt2img")).to_have_count(0)
+    note = page.locator("#tl_waiting_txt2img")
+    expect(note).to_have_count(0)
+    answers = [(200, {"busy": {"text": "The GPU is lent."}}), (503, {"error": "Busy."}), (503, {"error": "Busy."}),
+               (200, {"busy": {"text": "Still lent."}}), (200, {"busy": None})]
+    page.route("**/train-lora/busy", lambda route: route.fulfill(status=answers[0][0], json=answers.pop(0)[1]))
+    page.click("#txt2img_generate")
+    note.filter(has_text="The GPU is lent.").wait_for()
+    note.filter(has_text="Still lent.").wait_for()  # after two requests that failed
+    expect(note).to_have_count(0)
     assert webui.get("runs")[0]["alive"]

@@ -19,7 +19,6 @@ export function tagInput(set, options) {
     const input = h("input", {type: "text", class: "tl-input", id: options.id, spellcheck: "false",
         autocomplete: "off", placeholder: options.placeholder || "", "aria-label": options.label, role: "combobox",
         "aria-autocomplete": "list", "aria-expanded": "false", "aria-controls": list.id});
-    let chosen = -1;
     let question = 0;
     let settled = false;  // the text was completed or entered: no suggestions until the next input
     /** @type {string[]} */
@@ -42,7 +41,6 @@ export function tagInput(set, options) {
     const hide = () => {
         shown.hide();
         question += 1;
-        chosen = -1;
     };
 
     const take = (/** @type {string} */ tag) => {
@@ -53,13 +51,6 @@ export function tagInput(set, options) {
         hide();
         input.dispatchEvent(new Event("input", {bubbles: true}));
         settled = true;
-    };
-
-    const mark = (/** @type {number} */ place) => {
-        chosen = place;
-        [...list.children].forEach((item, index) => item.setAttribute("aria-selected", String(index === place)));
-        if (place < 0) input.removeAttribute("aria-activedescendant");
-        else input.setAttribute("aria-activedescendant", list.children[place].id);
     };
 
     const ask = later(async () => {
@@ -75,7 +66,7 @@ export function tagInput(set, options) {
             hide();
             return;
         }
-        const kept = chosen < 0 ? "" : offered[chosen];
+        const kept = offered[shown.marked()];
         offered = tags.map(({tag}) => tag);
         fill(list, tags.map(({tag, count}) => h("li", {role: "option", id: uniqueId("tag"), "aria-selected": "false",
             on: {mousedown: (event) => {
@@ -83,8 +74,8 @@ export function tagInput(set, options) {
                 take(tag);
             }}}, h("span", {}, tag), h("span", {class: "tl-complete-count"},
             count === null ? "tagger" : format.number(count)))));
-        mark(offered.indexOf(kept));  // what was marked in the list for an earlier text
         shown.show();
+        shown.mark(offered.indexOf(kept));  // what was marked in the list for an earlier text
     }, 60);
 
     input.addEventListener("input", () => {
@@ -94,12 +85,11 @@ export function tagInput(set, options) {
     input.addEventListener("blur", hide);
     input.addEventListener("keydown", (event) => {
         const open = !list.hidden;
-        if (open && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
-            const count = list.children.length;
-            mark(chosen < 0 && event.key === "ArrowUp" ? count - 1
-                : (chosen + (event.key === "ArrowDown" ? 1 : -1) + count) % count);
-        } else if (open && chosen >= 0 && (event.key === "Enter" || event.key === "Tab")) {
-            take(offered[chosen]);
+        const marked = offered[shown.marked()];
+        if (shown.move(event)) {
+            // moved
+        } else if (open && marked && (event.key === "Enter" || event.key === "Tab")) {
+            take(marked);
         } else if (open && event.key === "Escape") {
             hide();
         } else if (event.key === "Enter" && options.enter && !event.ctrlKey) {

@@ -195,12 +195,13 @@ export function toast(kind, text, options = {}) {
 }
 
 /**
- * Shows and hides the list of a combobox: below ``input``, or above it where too little room is left. While it is shown, it
- * follows the input when something scrolls.
+ * The list of a combobox: shown below ``input``, or above it where too little room is left, with one of its options marked
+ * at most. While it is shown, it follows the input when something scrolls.
  * @param {HTMLInputElement} input @param {HTMLElement} list
  * @param {{height: number, width?: number, floor: () => number}} options the most height and the least width in pixels, and
  *     how far down the list may reach
- * @returns {{show: () => void, hide: () => void}}
+ * @returns {{show: () => void, hide: () => void, mark: (place: number) => void, marked: () => number,
+ *     move: (event: KeyboardEvent) => boolean}} mark: -1 for none; move: whether the key was an arrow, which moves the mark
  */
 export function dropDown(input, list, {height, width = 0, floor}) {
     const place = () => {
@@ -211,7 +212,26 @@ export function dropDown(input, list, {height, width = 0, floor}) {
             top: above ? "auto" : `${box.bottom + DROP_GAP}px`,
             bottom: above ? `${window.innerHeight - box.top + DROP_GAP}px` : "auto"});
     };
+    const items = () => list.querySelectorAll("[role=option]");
+    let marked = -1;
+    /** @param {number} at */
+    const mark = (at) => {
+        marked = at;
+        items().forEach((item, index) => item.setAttribute("aria-selected", String(index === at)));
+        const item = items()[at];
+        if (item) item.scrollIntoView({block: "nearest"});
+        if (item) input.setAttribute("aria-activedescendant", item.id);
+        else input.removeAttribute("aria-activedescendant");
+    };
     return {
+        mark,
+        marked: () => marked,
+        move: ({key}) => {
+            if (list.hidden || (key !== "ArrowDown" && key !== "ArrowUp")) return false;
+            const count = items().length;
+            mark(marked < 0 && key === "ArrowUp" ? count - 1 : (marked + (key === "ArrowDown" ? 1 : -1) + count) % count);
+            return true;
+        },
         show: () => {
             list.hidden = false;
             place();
@@ -222,7 +242,7 @@ export function dropDown(input, list, {height, width = 0, floor}) {
             window.removeEventListener("scroll", place, {capture: true});
             list.hidden = true;
             input.setAttribute("aria-expanded", "false");
-            input.removeAttribute("aria-activedescendant");
+            mark(-1);
         },
     };
 }

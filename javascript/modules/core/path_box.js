@@ -33,7 +33,6 @@ export function pathBox(input, kind, options = {}) {
     input.removeAttribute("list");
     /** @type {PlaceEntry[]} */
     let offered = [];
-    let chosen = -1;
     let question = 0;
     let wanted = false;
     const what = options.what || (kind === "lora" ? "a LoRA" : kind === "tagger" ? "an ONNX file" : "a folder");
@@ -42,7 +41,6 @@ export function pathBox(input, kind, options = {}) {
     const hide = () => {
         shown.hide();
         question += 1;
-        chosen = -1;
         wanted = false;
     };
     /** @param {string} value */
@@ -60,17 +58,6 @@ export function pathBox(input, kind, options = {}) {
         input.dispatchEvent(new Event("change", {bubbles: true}));
     };
 
-    const mark = (/** @type {number} */ place) => {
-        chosen = place;
-        [...list.children].forEach((item, index) => item.setAttribute("aria-selected", String(index === place)));
-        if (place < 0) {
-            input.removeAttribute("aria-activedescendant");
-            return;
-        }
-        list.children[place].scrollIntoView({block: "nearest"});
-        input.setAttribute("aria-activedescendant", list.children[place].id);
-    };
-
     /** @param {boolean} [always] also without input: the datasets used last */
     const fetchList = async (always = false) => {
         const mine = question += 1;
@@ -81,19 +68,20 @@ export function pathBox(input, kind, options = {}) {
         const asked = mine === question && input.value === text;  // otherwise a newer question is on its way
         if (!asked || document.activeElement !== input) return undefined;
         if (!entries.length || (entries.length === 1 && entries[0].value === text && !entries[0].folder)) return hide();
-        const kept = offered[chosen]?.value;
+        const kept = offered[shown.marked()]?.value;
         offered = entries;
         fill(list, entries.map((entry) => option(entry, () => take(entry))),
             more ? h("li", {class: "tl-hit-none", role: "presentation"}, "More fit. Type on, or browse.") : null);
         shown.show();
-        mark(entries.findIndex(({value}) => value === kept));  // what was marked in the list for an earlier text
+        shown.mark(entries.findIndex(({value}) => value === kept));  // what was marked in the list for an earlier text
         return undefined;
     };
     const ask = later(() => wanted && fetchList(), 100);
 
     /** @returns {boolean} whether Tab completed anything */
     const completeByTab = () => {
-        if (chosen >= 0) take(offered[chosen]);
+        const marked = offered[shown.marked()];
+        if (marked) take(marked);
         else if (offered.length === 1) take(offered[0]);
         else {
             const common = longestCommon(offered.map(({value}) => value));
@@ -105,16 +93,13 @@ export function pathBox(input, kind, options = {}) {
 
     const go = (/** @type {KeyboardEvent} */ event) => {
         const open = !list.hidden;
+        const marked = offered[shown.marked()];
         if (event.key === "ArrowDown" && !open) fetchList(true);
-        else if (open && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
-            const count = offered.length;
-            mark(chosen < 0 && event.key === "ArrowUp" ? count - 1
-                : (chosen + (event.key === "ArrowDown" ? 1 : -1) + count) % count);
-        } else if (open && chosen >= 0 && event.key === "Enter") take(offered[chosen]);
+        else if (open && marked && event.key === "Enter") take(marked);
         else if (open && event.key === "Tab" && !event.shiftKey) {
             if (!completeByTab()) return;
         } else if (open && event.key === "Escape") hide();
-        else {
+        else if (!shown.move(event)) {
             if (event.key === "Enter") hide();
             return;
         }

@@ -3,6 +3,7 @@
 import {api, h, setText} from "../core/dom.js";
 
 const SECONDS = 1;
+const MOST_FAILURES = 30;
 const STYLE = "margin: 0 0 8px; padding: 8px 12px; border-left: 3px solid var(--color-accent); " +
     "background: var(--block-background-fill); color: var(--body-text-color);";
 /** @type {Map<string, HTMLElement>} the shown notes, by tab */
@@ -29,20 +30,21 @@ function forget(tab) {
     notes.delete(tab);
 }
 
-/** @param {string} tab */
-async function watch(tab) {
+/** @param {string} tab @param {number} [failures] requests in a row that failed */
+async function watch(tab, failures = 0) {
     let busy = null;
+    let failed = 0;
     try {
         ({busy} = await api("busy", {quiet: true}));
     } catch {
-        // the webui is gone or refuses the request: nothing to show then
+        failed = failures + 1;  // the image may still be waiting; a webui that is gone stays so
     }
-    if (!busy) {
+    if (busy) show(tab, busy.text);
+    else if (!failed || !notes.has(tab) || failed > MOST_FAILURES) {
         forget(tab);
         return;
     }
-    show(tab, busy.text);
-    setTimeout(() => watch(tab), 1000 * SECONDS);
+    setTimeout(() => watch(tab, failed), 1000 * SECONDS);
 }
 
 document.addEventListener("click", (event) => {

@@ -2,7 +2,7 @@
 
 import {api, failureOf, fill, h, later} from "../core/dom.js";
 import {format} from "../core/format.js";
-import {findings, fold} from "../core/parts.js";
+import {findings, fold, unread} from "../core/parts.js";
 import {field, fieldMakers} from "./fields.js";
 import {form} from "./form.js";
 
@@ -38,10 +38,14 @@ function weightsField(setting) {
             fill(found, describe(info));
             if (chosen && !info.problem) form.take({network: info.settings});
         } catch (error) {
-            const {name: kind, message} = failureOf(error);
+            const {name: kind, message, status} = failureOf(error);
             if (kind === "AbortError") return;
-            fill(found);
-            if (chosen) base.problem(form.inWords(message));
+            const refused = status >= 400 && status < 500;  // about the file, which the check of the form reports too
+            fill(found, refused ? null : unread("What is in this LoRA", error, () => {
+                shown = "";
+                return read(chosen);
+            }));
+            if (chosen && refused) base.problem(form.inWords(message));
         }
     }
 

@@ -31,7 +31,11 @@ export function takeJob(job, but = []) {
 /** @param {RunSummary} run */
 export async function editQueued(run) {
     const answer = await api(`runs/${encodeURIComponent(run.id)}`).catch(() => null);
-    if (!answer || !answer.job || !answer.job.base) return;
+    if (!answer) return;  // already reported by a toast
+    if (!answer.job || !answer.job.base) {
+        toast("error", `The settings of ${run.name} cannot be read, so they cannot be changed. Remove it from the queue and start it again.`);
+        return;
+    }
     const before = edited ? edited.before : form.snapshot();
     takeJob(answer.job);
     setEdited({id: run.id, name: run.name, before});

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -52,8 +51,8 @@ def choose(tab, choice, **more):
 @pytest.mark.parametrize("choice", ["sleep", "shut_down"])
 def test_the_computer_acts_once_after_the_queue_even_if_a_run_failed(here, power, choice):
     assert choose(here, choice)[0] == 200
-    time.sleep(0.8)
-    assert not power.exists()  # nothing has run yet
+    here.services.finished._look()
+    assert here.get("finished").json()["countdown"] is None and not power.exists()  # nothing has run yet
     first, second = here.start("penny", device="nowhere"), here.start("fox")
     here.wait_for(second, "finished")
     wait_until(power.exists)
@@ -61,8 +60,9 @@ def test_the_computer_acts_once_after_the_queue_even_if_a_run_failed(here, power
     assert wait_until(lambda: power.read_text()) == f"{choice}!"
     assert wait_until(lambda: here.get("finished").json()["choice"] == "nothing")
     here.wait_for(here.start("later"), "finished")
-    time.sleep(0.8)
-    assert power.read_text() == f"{choice}!"
+    here.services.finished._look()
+    state = here.get("finished").json()
+    assert (state["choice"], state["countdown"], power.read_text()) == ("nothing", None, f"{choice}!")
 
 
 @pytest.mark.parametrize("hold", ["run", "queue"])
