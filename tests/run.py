@@ -57,8 +57,8 @@ TWICE = {
 }
 """Tests of the worker's that run with the webui's pins too, with what differs there; no others depend on them."""
 BROWSER_TESTS = ("browser",)
-WAITING = {"browser", "editor", "host"}
-"""Parts that wait about half of the time, for a page or a worker."""
+WAITS = "browser"
+"""The part that keeps half a core busy at most, and lasts longest."""
 EDITOR = ("browser/captions",)
 """A part of its own: a page waits as often as it works, so two of them keep a core busy."""
 PIP = "pip==26.3"
@@ -140,8 +140,8 @@ def chosen_tests(arguments: Sequence[str]) -> int:
 def everything(arguments: Sequence[str]) -> dict[str, int]:
     """Every part, the next one as soon as a core is free and what it needs is there.
 
-    The tab's tests run while the worker's packages are being installed. As many parts as keep all cores busy and half a
-    one more: with four processes that never wait on two cores, each takes a tenth more time of a core than alone.
+    The tab's tests run while the worker's packages are being installed. One part more than there are cores, since they
+    wait now and then, and one beside ``WAITS``; more of them would only push each other out of the caches.
     """
     CACHE.mkdir(exist_ok=True)
     left: dict[str, tuple[Callable[[], object], ...]] = {  # the longest first, so that none is left over at the end
@@ -149,12 +149,12 @@ def everything(arguments: Sequence[str]) -> dict[str, int]:
         "host": (page_tools,), "lending": (worker_tools,), "editor": (page_tools, worker_tools, ensure_chromium),
         "sweep": (worker_tools,), "families": (worker_tools,), "environment": (worker_tools,),
         "captions": (page_tools,), "lint": (page_tools, worker_tools), "kills": (page_tools, worker_tools)}
-    cores, results, parts = os.cpu_count() or 1, dict[str, int](), dict[Future[int], str]()
-    with ThreadPoolExecutor(3) as installing, ThreadPoolExecutor(len(left)) as pool:
+    at_once, results, parts = (os.cpu_count() or 1) + 1, dict[str, int](), dict[Future[int], str]()
+    with ThreadPoolExecutor(3) as installing, ThreadPoolExecutor(at_once + 1) as pool:
         made = {make: installing.submit(make) for make in (page_tools, worker_tools, ensure_chromium)}
         while left or parts:
             for name in [name for name, needs in left.items() if all(made[need].done() for need in needs)]:
-                if sum(map(weight, parts.values())) + weight(name) <= cores + 0.5:
+                if len(parts) < at_once + (WAITS in (name, *parts.values())):
                     needs = [made[need] for need in left.pop(name)]
                     parts[pool.submit(logged, name, needs, arguments)] = name
             waiting = [one for one in made.values() if not one.done()] if left else []
@@ -163,11 +163,6 @@ def everything(arguments: Sequence[str]) -> dict[str, int]:
                 results[name] = part.result()
                 say(f"\n== {name} ==\n{(CACHE / f'{name}.log').read_text(errors='replace')}")
     return results
-
-
-def weight(part: str) -> float:
-    """How many cores a part keeps busy."""
-    return 0.5 if part in WAITING else 1
 
 
 def logged(name: str, needs: Sequence[Future[object]], arguments: Sequence[str]) -> int:
