@@ -36,6 +36,8 @@ export interface Messages {
     /** Request to the Train tab to read the folder again. */
     reload: undefined;
     dataset: DatasetOverview|null;
+    /** Why the webui could not read the folder at all, beside a `dataset` of null. */
+    "dataset-failed": unknown;
     family: Family|null;
     plan: Plan;
     /** Writing the YAML of a v-prediction checkpoint has succeeded or failed. */

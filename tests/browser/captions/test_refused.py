@@ -8,7 +8,7 @@ import re
 from playwright.sync_api import expect
 
 from ..conftest import REFUSED, refuse, refused, try_again
-from .conftest import PANEL, cell, choose, toast, wait_for_chips, wait_for_count
+from .conftest import PANEL, cell, choose, open_set, toast, wait_for_chips, wait_for_count
 
 PICTURE = f"{PANEL} .tl-cappicture"
 CHIPS = ("penny", "brown hair", "number 3", "boots", "red boots")
@@ -39,6 +39,17 @@ def test_a_caption_that_cannot_be_read_says_why_and_what_was_asked_for_waits(edi
     page.locator(f"{PICTURE} .tl-imagetools button", has_text="Mask").click()
     try_again(page)
     expect(page.locator(".tl-dialog[open] .tl-card-title")).to_contain_text("03.png")
+
+
+def test_a_trigger_word_that_cannot_be_read_is_not_left_out_without_a_word(webui, open_tab, folder):
+    page = open_tab(webui)
+    page.locator("#tl-tab-captions").click()
+    refuse(page, "dataset/overview")
+    open_set(page, folder)
+    refused(page, "The trigger word of this folder", within=PANEL)
+    expect(page.locator("#tl_captions_tag")).to_have_value("")
+    try_again(page)
+    expect(page.locator("#tl_captions_tag")).to_have_value("penny")
 
 
 def test_enter_and_a_double_click_act_on_an_image_once_it_has_loaded(editor):

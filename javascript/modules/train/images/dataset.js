@@ -82,10 +82,12 @@ export class DatasetCard {
     }
 
     /** @param {Failure} failure @param {boolean} asked */
-    fail({message, problems}, asked) {
+    fail(failure, asked) {
+        const {message, problems, status} = failure;
         if (!asked && problems.some(aboutOther)) return;
         setText(this.problem, [...new Set([message, ...problems])].map(form.inWords).join(" "));
         this.take(null);
+        if (!status || status >= 500) emit("dataset-failed", failure);
     }
 
     /** Nothing is being loaded. */

@@ -3,8 +3,8 @@
  * where it comes from and the alternatives.
  */
 
-import {api, fill, h, later, on, setText} from "../../core/dom.js";
-import {button} from "../../core/parts.js";
+import {api, emit, fill, h, later, on, setText} from "../../core/dom.js";
+import {button, unread} from "../../core/parts.js";
 import {form} from "../form.js";
 
 /** @typedef {import("../answers").TriggerFacts} TriggerFacts */
@@ -19,6 +19,8 @@ let folder = "";
 /** A word entered by the user that is not saved for a folder yet; `old`, from an earlier version, does not override. */
 let waiting = {is: false, old: false};
 let taking = false;
+/** @type {unknown} why the word of the folder is not known, null if nothing failed */
+let failure = null;
 /** @type {(() => void)[]} */
 const notes = [];
 
@@ -52,7 +54,13 @@ on("setting", ({keys}) => {
     keepSoon();
 });
 
+on("dataset-failed", (error) => {
+    failure = error;
+    showNotes();
+});
+
 on("dataset", (found) => {
+    failure = null;
     if (!found) {
         known = null;
         showNotes();
@@ -78,11 +86,13 @@ form.load().then(() => {
 export function triggerNote() {
     const text = h("span", {});
     const choices = h("span", {class: "tl-trigger-others"});
-    const element = h("div", {class: "tl-trigger-note", role: "status", hidden: true}, text, choices);
+    const failed = h("div", {});
+    const element = h("div", {class: "tl-trigger-note", role: "status", hidden: true}, text, choices, failed);
     notes.push(() => {
         const current = known && folder === form.text(FOLDER).trim() ? known : null;
         const others = current ? current.others.slice(0, 3) : [];
-        element.hidden = !current || !(current.text || current.problem || others.length);
+        element.hidden = !failure && (!current || !(current.text || current.problem || others.length));
+        fill(failed, failure ? unread("The trigger word of this folder", failure, () => emit("reload")) : null);
         setText(text, current ? [current.text, current.problem].filter(Boolean).join(" ") : "");
         fill(choices, others.map(({word, text: why}) => button(`Use ${word}`, {kind: "quiet", small: true, title: why,
             click: () => form.set(WORD, word)})));
