@@ -111,7 +111,7 @@ def test_what_to_try_fits_the_settings():
 EXPLODING = {"base": {"checkpoint": str(DEMO / "mini_sd15.safetensors")},
              "dataset": {"train_data_dir": str(DEMO / "pictures")}, "network": {"network_train_unet_only": True},
              "optimizer": {"optimizer_type": "Prodigy", "learning_rate": 100.0},
-             "training": {"max_train_epochs": None, "max_train_steps": 24}, "save": {"save_every_n_steps": 4}}
+             "training": {"max_train_epochs": None, "max_train_steps": 14}, "save": {"save_every_n_steps": 4}}
 
 
 def resume(run, *settings: str) -> list[dict]:
