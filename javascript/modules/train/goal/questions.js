@@ -90,13 +90,13 @@ export function questions() {
     }
 
     function showFacts() {
-        const images = dataset ? format.plural(dataset.pictures, "image") : "No images yet: load a folder first";
+        const images = dataset ? `${format.plural(dataset.pictures, "image")}, on` : "Load a folder with images first. The plan will be for";
         const base = family && family.name ? (family.base || family.name) : "the loaded checkpoint";
         const limit = form.get("training.fit_in_gb");
         const onCpu = host && host.device === "cpu";
         const memory = onCpu ? "" : limit ? `, at most ${limit} GB of VRAM` :
             ", within the memory of your GPU";
-        setText(facts, `${images}, on ${base}${memory}.`);
+        setText(facts, `${images} ${base}${memory}.`);
     }
 
     async function ask() {
