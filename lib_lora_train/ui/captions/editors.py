@@ -63,14 +63,18 @@ class Session:
     changes: dict[int, EditChanges] = field(default_factory=dict)
     batch: ImageBatch = field(default_factory=ImageBatch)
     _timer: threading.Timer | None = None
+    _reading: int = 0
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def read_sizes_soon(self) -> None:
         """Read the headers of images that are not known yet, in the background."""
-        if any(not entry.width for entry in list(self.editor.index.entries.values())):
-            self.sizes_ready = False
-            _in_background(self._read_sizes)
-        else:
-            self.sizes_ready = True
+        with self._counting:
+            self.sizes_ready = all(entry.width for entry in list(self.editor.index.entries.values()))
+            if self.sizes_ready:
+                return
+            self._reading += 1
+            reading = self._reading
+        _in_background(lambda: self._read_sizes(reading))
 
     def settle_soon(self) -> None:
         """Settle the journal once nothing has been edited for a few seconds."""
@@ -98,9 +102,13 @@ class Session:
 
         examination.thread = in_background(run_doctor, failed)
 
-    def _read_sizes(self) -> None:
-        self.editor.read_sizes()
-        self.sizes_ready = True
+    def _read_sizes(self, reading: int) -> None:
+        """Read them; an earlier ``reading`` that ends later knows nothing of images that were added since."""
+        try:
+            self.editor.read_sizes()
+        finally:
+            with self._counting:
+                self.sizes_ready = self.sizes_ready or reading == self._reading
 
 
 class CaptionEditors:

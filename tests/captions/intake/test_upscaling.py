@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import threading
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from lib_lora_train.captions.editor.editor import CaptionEditor
 from lib_lora_train.captions.intake.upscaled import factor_for
 from tests.ui.conftest import wait_until
 
@@ -105,6 +107,42 @@ def test_a_name_that_is_taken_is_left_alone(dataset: Dataset):
     assert done["left"] == ["a.jpg was left as it is, since a.png already exists."]
     assert {name: everything(dataset.folder)[name] for name in ("a.png", "a.jpg")} == {
         name: before[name] for name in ("a.png", "a.jpg")}
+
+
+def test_an_image_that_was_added_just_now_is_upscaled_too(dataset: Dataset, monkeypatch: pytest.MonkeyPatch):
+    """While its size is being read in the background, which reading of an earlier state must not end."""
+    wait_for_sizes(dataset)
+    read, second, go_on = CaptionEditor.read_sizes, threading.Event(), threading.Event()
+    begun, ended = [], []
+
+    def read_late(editor: CaptionEditor) -> None:
+        begun.append(len(begun))
+        if len(begun) == 1:
+            second.wait(60)
+        else:
+            second.set()
+            go_on.wait(60)
+        read(editor)
+        ended.append(len(begun))
+
+    monkeypatch.setattr(CaptionEditor, "read_sizes", read_late)
+    save_picture(dataset.folder / "new.png", 80, 80, seed=5)
+    dataset.get("refresh")  # reads its size
+    save_picture(dataset.folder / "newer.png", 80, 80, seed=6)
+    (dataset.folder / "no.png").write_bytes(b"no image")
+    dataset.get("refresh")  # reads the sizes of these, for as long as the test wants
+    wait_until(lambda: ended)  # the first
+    assert not dataset.get("view")["sizes_ready"]
+    numbers = dataset.numbers("newer.png", "no.png")
+    assert dataset.get("upscale/plan", numbers=numbers)["images"] == 1
+    dataset.get("upscale", upscaler="Nearest", numbers=numbers)
+    done = wait_until(lambda: (state := dataset.get("upscale/state"))["state"] != "running" and state)
+    assert done["label"] == "Upscaled 1 image" and size(dataset, "newer.png") == (512, 512)
+    assert done["left"] == ["no.png was left as it is, since its size cannot be read."]
+    go_on.set()
+    wait_for_sizes(dataset)
+    refused = dataset.ask("upscale", upscaler="Nearest", numbers=dataset.numbers("no.png"))
+    assert refused.status_code == 400 and "no.png cannot be read" in refused.json()["error"]
 
 
 def test_what_is_done_is_kept_when_it_is_stopped(dataset: Dataset, monkeypatch: pytest.MonkeyPatch):

@@ -35,14 +35,14 @@ def register_upscaling(router: APIRouter, services: Services, find: Find) -> Non
     def plan(request: UpscaleRequest) -> Response:
         def answer(session: Session) -> dict[str, Any]:
             names = desk.upscalers()
-            images = wanted_of(session, request)
+            images, _ = wanted_of(session, request)
             return {"upscalers": names, "images": len(images), "of": len(_numbers(session, request)),
                     "problem": "" if names else NOT_DRAWN_HERE, "size": list(session.editor.settings.size)}
 
         return respond(find, request, answer)
 
     def start(request: UpscaleRequest) -> Response:
-        return respond(find, request, lambda session: desk.start(session, wanted_of(session, request),
+        return respond(find, request, lambda session: desk.start(session, *wanted_of(session, request),
                                                                  request.upscaler, request.in_place))
 
     def state(request: SessionRequest) -> Response:
@@ -55,17 +55,22 @@ def register_upscaling(router: APIRouter, services: Services, find: Find) -> Non
         router.add_api_route(f"/captions/upscale{name}", act, methods=["POST"])
 
 
-def wanted_of(session: Session, request: UpscaleRequest) -> list[Wanted]:
-    """The images that can be upscaled as requested; those of unknown size are left out."""
-    editor = session.editor
-    found = []
+def wanted_of(session: Session, request: UpscaleRequest) -> tuple[list[Wanted], list[str]]:
+    """The images that can be upscaled as requested, and the paths of those whose size cannot be read."""
+    editor, found, unread = session.editor, list[Wanted](), list[str]()
     for number in _numbers(session, request):
         entry = editor.index.entries.get(number)
-        if entry is not None and entry.width:
-            factor = factor_for(entry.width, entry.height, editor.settings.size, request.factor)
-            if factor is not None:
-                found.append(Wanted(entry.path, factor))
-    return found
+        if entry is None:
+            continue
+        if not entry.width:
+            editor.read_size(entry)  # it was added a moment ago, and the sizes of a set are read in the background
+        if not entry.width:
+            unread.append(entry.path)
+            continue
+        factor = factor_for(entry.width, entry.height, editor.settings.size, request.factor)
+        if factor is not None:
+            found.append(Wanted(entry.path, factor))
+    return found, unread
 
 
 def _numbers(session: Session, request: UpscaleRequest) -> list[int]:

@@ -16,6 +16,7 @@ from ....errors import DatasetError, RunError, TrainLoraError
 from ....files.writing import writing
 from ....host.interface import NOT_DRAWN_HERE, PlotDrawer
 from ....pictures.images import PictureError, decoded_with_mask
+from ....pictures.problems import names_of
 from ....runs.hold import UPSCALING
 from ...drawing import DrawingService
 from ..editors import Session
@@ -48,11 +49,16 @@ class UpscaleDesk:
         """``state`` (idle, running, finished, stopped, failed), ``done`` of ``total`` images, and what came of it."""
         return self._last.facts() if self._last is not None else dict(_IDLE)
 
-    def start(self, session: Session, images: Sequence[Wanted], upscaler: str, in_place: bool) -> dict[str, Any]:
-        """Queue ``images``. Raises ``RunError`` or ``DatasetError`` if that is not possible now."""
+    def start(self, session: Session, images: Sequence[Wanted], unread: Sequence[str], upscaler: str,
+              in_place: bool) -> dict[str, Any]:
+        """Queue ``images``; ``unread`` are the paths of others whose size cannot be read.
+
+        Raises ``RunError`` or ``DatasetError`` if that is not possible now.
+        """
         if not images:
+            damaged = f" {names_of([Path(path) for path in unread])} cannot be read." if unread else ""
             raise DatasetError("None of these images needs upscaling: they are large enough, or would become too "
-                               "large.")
+                               f"large.{damaged}")
         with self._lock:
             if self.state()["state"] == "running":
                 raise RunError("Images are already being upscaled. Wait until they are finished, or stop.")
@@ -62,6 +68,7 @@ class UpscaleDesk:
             if upscaler not in names:
                 raise RunError(f"The webui has no upscaler {upscaler[:100]!r}. Choose one of: {', '.join(names)}.")
             task = _Upscaling(session, images, upscaler, in_place)
+            task.left += [f"{path} was left as it is, since its size cannot be read." for path in unread]
             self._drawings.submit(task)
             self._last = task
         return task.facts()
@@ -84,7 +91,7 @@ class _Upscaling:
     _state: str = "running"
     _error: str = ""
     _label: str = ""
-    _left: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     _files: list[tuple[Path, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -94,14 +101,14 @@ class _Upscaling:
 
     def facts(self) -> dict[str, Any]:
         return {"state": self._state, "done": self.done, "total": self.total, "error": self._error,
-                "folder": str(self.session.editor.folder), "label": self._label, "left": list(self._left)}
+                "folder": str(self.session.editor.folder), "label": self._label, "left": list(self.left)}
 
     def draw(self, drawer: PlotDrawer, drawn: Callable[[], None]) -> bool:
         wanted = self.images[self.done]
         try:
             picture = self._upscaled(drawer, wanted)
         except PictureError as problem:
-            self._left.append(str(problem))
+            self.left.append(str(problem))
         else:
             if picture is None:
                 return False
@@ -136,7 +143,7 @@ class _Upscaling:
             if self._files:
                 done = add_upscaled(self.session.editor, self._intake, self._files, self.in_place)
                 self._label, left = done.label, done.left
-                self._left += left
+                self.left += left
         except TrainLoraError as failure:
             self._error = f"{self._error} {failure}".strip()
         finally:
