@@ -86,9 +86,7 @@ export function tagInput(set, options) {
     input.addEventListener("keydown", (event) => {
         const open = !list.hidden;
         const marked = offered[shown.marked()];
-        if (shown.move(event)) {
-            // moved
-        } else if (open && marked && (event.key === "Enter" || event.key === "Tab")) {
+        if (open && marked && (event.key === "Enter" || event.key === "Tab")) {
             take(marked);
         } else if (open && event.key === "Escape") {
             hide();
@@ -96,7 +94,7 @@ export function tagInput(set, options) {
             hide();
             settled = true;
             options.enter(input.value);
-        } else {
+        } else if (!shown.move(event)) {
             return;
         }
         event.preventDefault();

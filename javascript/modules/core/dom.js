@@ -141,6 +141,12 @@ export function failureOf(caught) {
 }
 
 /**
+ * Whether the same request may work later: the webui did not respond, or failed, rather than refuse what was asked.
+ * @param {{status: number}} failure as `failureOf` returns it
+ */
+export const mayWorkLater = ({status}) => status === 0 || status >= 500;
+
+/**
  * @param {string} path @param {string} method @param {Options} options
  * @returns {Promise<any>} the parsed JSON; routes.d.ts has its types, which tests/ui check against real responses
  */

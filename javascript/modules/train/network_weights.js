@@ -1,6 +1,6 @@
 /** The LoRA file that training continues from, and facts about it. */
 
-import {api, failureOf, fill, h, later} from "../core/dom.js";
+import {api, failureOf, fill, h, later, mayWorkLater} from "../core/dom.js";
 import {format} from "../core/format.js";
 import {findings, fold, unread} from "../core/parts.js";
 import {field, fieldMakers} from "./fields.js";
@@ -38,14 +38,14 @@ function weightsField(setting) {
             fill(found, describe(info));
             if (chosen && !info.problem) form.take({network: info.settings});
         } catch (error) {
-            const {name: kind, message, status} = failureOf(error);
-            if (kind === "AbortError") return;
-            const refused = status >= 400 && status < 500;  // about the file, which the check of the form reports too
-            fill(found, refused ? null : unread("What is in this LoRA", error, () => {
+            const failure = failureOf(error);
+            if (failure.name === "AbortError") return;
+            const passing = mayWorkLater(failure);  // otherwise it is about the file, which the check of the form reports too
+            fill(found, passing ? unread("What is in this LoRA", error, () => {
                 shown = "";
                 return read(chosen);
-            }));
-            if (chosen && refused) base.problem(form.inWords(message));
+            }) : null);
+            if (chosen && !passing) base.problem(form.inWords(failure.message));
         }
     }
 

@@ -1,7 +1,7 @@
 /** The dialog of an import: sends the files, shows what would be added and what not, and adds it. */
 
 import {dialog as openDialog} from "../../core/dialog.js";
-import {api, failureOf, fill, h, later, setText} from "../../core/dom.js";
+import {api, failureOf, fill, h, later, mayWorkLater, setText} from "../../core/dom.js";
 import {format} from "../../core/format.js";
 import {button, fold, setLabel, tryAgain} from "../../core/parts.js";
 import {usable} from "./files.js";
@@ -173,10 +173,9 @@ class IntakeDialog {
 
     /** @param {unknown} error @param {() => unknown} [again] */
     fail(error, again) {
-        const {message, name, status} = failureOf(error);
-        if (name === "AbortError") return;
-        const help = again && (status === 0 || status >= 500);  // another answer is possible without a change
-        fill(this.problem, help ? tryAgain([message], again) : message);
+        const failure = failureOf(error);
+        if (failure.name === "AbortError") return;
+        fill(this.problem, again && mayWorkLater(failure) ? tryAgain([failure.message], again) : failure.message);
     }
 
     async add() {

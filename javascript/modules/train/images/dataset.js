@@ -1,6 +1,6 @@
 /** The card "Images": a folder, and its content. */
 
-import {api, emit, failureOf, fill, h, later, on, setText, svg} from "../../core/dom.js";
+import {api, emit, failureOf, fill, h, later, mayWorkLater, on, setText, svg} from "../../core/dom.js";
 import {format} from "../../core/format.js";
 import {lightbox} from "../../core/lightbox.js";
 import {button, card, emptyState, findings, fold, icon} from "../../core/parts.js";
@@ -83,11 +83,11 @@ export class DatasetCard {
 
     /** @param {Failure} failure @param {boolean} asked */
     fail(failure, asked) {
-        const {message, problems, status} = failure;
+        const {message, problems} = failure;
         if (!asked && problems.some(aboutOther)) return;
         setText(this.problem, [...new Set([message, ...problems])].map(form.inWords).join(" "));
         this.take(null);
-        if (!status || status >= 500) emit("dataset-failed", failure);
+        if (mayWorkLater(failure)) emit("dataset-failed", failure);
     }
 
     /** Nothing is being loaded. */

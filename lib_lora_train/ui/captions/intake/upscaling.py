@@ -67,8 +67,8 @@ class UpscaleDesk:
                 raise RunError(NOT_DRAWN_HERE)
             if upscaler not in names:
                 raise RunError(f"The webui has no upscaler {upscaler[:100]!r}. Choose one of: {', '.join(names)}.")
-            task = _Upscaling(session, images, upscaler, in_place)
-            task.left += [f"{path} was left as it is, since its size cannot be read." for path in unread]
+            task = _Upscaling(session, images, upscaler, in_place, [
+                f"{path} was left as it is, since its size cannot be read." for path in unread])
             self._drawings.submit(task)
             self._last = task
         return task.facts()
@@ -85,13 +85,13 @@ class _Upscaling:
     images: Sequence[Wanted]
     upscaler: str
     in_place: bool
+    _left: list[str]
     kind: str = UPSCALING
     run: str = ""
     done: int = 0
     _state: str = "running"
     _error: str = ""
     _label: str = ""
-    left: list[str] = field(default_factory=list)
     _files: list[tuple[Path, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -101,14 +101,14 @@ class _Upscaling:
 
     def facts(self) -> dict[str, Any]:
         return {"state": self._state, "done": self.done, "total": self.total, "error": self._error,
-                "folder": str(self.session.editor.folder), "label": self._label, "left": list(self.left)}
+                "folder": str(self.session.editor.folder), "label": self._label, "left": list(self._left)}
 
     def draw(self, drawer: PlotDrawer, drawn: Callable[[], None]) -> bool:
         wanted = self.images[self.done]
         try:
             picture = self._upscaled(drawer, wanted)
         except PictureError as problem:
-            self.left.append(str(problem))
+            self._left.append(str(problem))
         else:
             if picture is None:
                 return False
@@ -143,7 +143,7 @@ class _Upscaling:
             if self._files:
                 done = add_upscaled(self.session.editor, self._intake, self._files, self.in_place)
                 self._label, left = done.label, done.left
-                self.left += left
+                self._left += left
         except TrainLoraError as failure:
             self._error = f"{self._error} {failure}".strip()
         finally:
