@@ -167,12 +167,14 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Tab], st
         tab.wait_for(run_id, "finished")
 
     def put(other: Tab) -> str:
-        for part in (Path("models") / "Lora", tab.services.runs_dir.relative_to(tab.data) / run_id):
-            shutil.copytree(tab.data / part, other.data / part, dirs_exist_ok=True)
-        run = other.services.runs_dir / run_id
+        runs = other.services.runs_dir
+        shutil.copytree(tab.data / "models" / "Lora", other.data / "models" / "Lora", dirs_exist_ok=True)
+        run = Path(shutil.copytree(tab.services.runs_dir / run_id, runs.with_name("being copied") / run_id))
         for file in (path for path in run.rglob("*") if path.suffix in (".jsonl", ".json", ".yaml")):
             text = file.read_text(encoding="utf-8").replace(str(first), str(other.data.parent))
             file.write_text(text, encoding="utf-8")
+        runs.mkdir(parents=True, exist_ok=True)
+        run.rename(runs / run_id)  # as a whole: the tab's supervisor reads every run that is there, at any moment
         return run_id
 
     return put
