@@ -301,12 +301,15 @@ class Host(Protocol):
         """Every CUDA device as ``cuda:0`` …, the webui's own last, so that others are preferred; empty if unknown."""
         ...
 
-    def refresh_loras(self) -> None:
-        """Update the webui's list of LoRAs from the files in ``lora_dir``."""
+    def refresh_loras(self, changed: Path | None = None) -> None:
+        """Update the webui's list of LoRAs from the files in ``lora_dir``.
+
+        The metadata of the file ``changed`` is read again. Images that are being generated find their LoRAs throughout.
+        """
         ...
 
     def refresh_checkpoints(self) -> None:
-        """Update the webui's list of checkpoints from its folders."""
+        """Update the webui's list of checkpoints from its folders, as ``refresh_loras`` does."""
         ...
 
     def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:

@@ -12,6 +12,10 @@ from .interface import IMAGE_INPUTS
 
 FINISHED_COMMAND = "train_lora_finished_command"
 _SECTION = ("train_lora", "Train LoRA")
+_TXT2IMG = ("negative_prompt", "styles", "steps", "sampler_name", "scheduler", "cfg_scale", "width", "height", "seed",
+            "enable_hr", "denoising_strength", "hr_scale", "hr_upscaler", "hr_second_pass_steps", "hr_resize_x",
+            "hr_resize_y", "hr_checkpoint_name", "hr_sampler_name", "hr_scheduler", "hr_prompt", "hr_negative_prompt")
+"""What images that the tab generates take from the webui's txt2img form."""
 
 
 def part(name: str) -> Any | None:
@@ -52,6 +56,14 @@ def image_inputs() -> dict[str, Any]:
     registered = part("modules.infotext_utils.paste_fields") or {}
     found = {name: registered[name].get("init_img") for name in IMAGE_INPUTS if isinstance(registered.get(name), dict)}
     return {name: component for name, component in found.items() if component is not None}
+
+
+def txt2img_controls() -> dict[str, Any]:
+    """The controls of the webui's txt2img form by their names in its API, as far as it registers them."""
+    registered = part("modules.infotext_utils.paste_fields") or {}
+    fields = registered.get("txt2img", {}).get("fields") or []
+    known = {getattr(field, "api", None): field.component for field in fields}
+    return {name: known[name] for name in _TXT2IMG if name in known}
 
 
 def add_settings() -> None:

@@ -22,6 +22,7 @@ from .interface import (
     AccessRules,
     ModelFile,
 )
+from .lists import update_checkpoints, update_loras
 from .parts import FINISHED_COMMAND, cuda_bytes, gpus_beside, image_inputs, part, setting_text
 
 _ENDINGS = (".safetensors", ".ckpt")
@@ -136,17 +137,13 @@ class UnknownWebui:
         """As torch counts them."""
         return gpus_beside(self.device())
 
-    def refresh_loras(self) -> None:
-        """Make the built-in Lora extension read its folder again, if it exists under A1111's names."""
-        networks = sys.modules.get("networks")
-        if hasattr(networks, "list_available_networks"):
-            networks.list_available_networks()  # type: ignore[union-attr]
+    def refresh_loras(self, changed: Path | None = None) -> None:
+        """Update the list of the built-in Lora extension, if it exists under A1111's names."""
+        update_loras(sys.modules.get("networks"), self.lora_dir, changed)
 
     def refresh_checkpoints(self) -> None:
-        """As A1111's button does, if this webui has the function it calls."""
-        read_again = part("modules.sd_models.list_models")
-        if callable(read_again):
-            read_again()
+        """Update the list under A1111's names, if there is one."""
+        update_checkpoints(part("modules.sd_models"), [self.models_dir / _CHECKPOINTS])
 
     def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:
         """``None``: how this webui moves its models is unknown."""

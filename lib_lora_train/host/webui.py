@@ -16,8 +16,9 @@ from .addresses import host_endings, host_names, reached_from_elsewhere
 from .gpu_lease import GpuLease, same_device
 from .guard import guard_of, plain_lock
 from .interface import REMOTE_REFUSED, V_PREDICTION_SOURCES, AccessRules, Describer, ModelFile, PlotDrawer
+from .lists import update_checkpoints, update_loras
 from .loan import MainMemory, ModelLoan
-from .parts import FINISHED_COMMAND, cuda_bytes, gpus_beside, image_inputs, part, setting_text
+from .parts import FINISHED_COMMAND, cuda_bytes, gpus_beside, image_inputs, part, setting_text, txt2img_controls
 
 _MODEL_CONFIGS = {"SD 1.x": "config_default", "SD 2.x": "config_sd2", "SD 2.x 768-v": "config_sd2v",
                   "SDXL": "config_sdxl", "SSD-1B": "config_sdxl"}
@@ -127,15 +128,14 @@ class Webui:
         """As torch counts them."""
         return gpus_beside(self.device())
 
-    def refresh_loras(self) -> None:
-        """Make the built-in Lora extension read its folder again, if it is enabled."""
-        networks = sys.modules.get("networks")
-        if hasattr(networks, "list_available_networks"):
-            networks.list_available_networks()  # type: ignore[union-attr]
+    def refresh_loras(self, changed: Path | None = None) -> None:
+        """Update the list of the built-in Lora extension, if it is enabled."""
+        update_loras(sys.modules.get("networks"), self.lora_dir, changed)
 
     def refresh_checkpoints(self) -> None:
-        """As the button beside the webui's list of checkpoints does."""
-        sd_models.list_models()
+        """``--models-dir`` and ``--ckpt-dir``."""
+        given = getattr(shared.cmd_opts, "ckpt_dir", None)
+        update_checkpoints(sd_models, [self.models_dir / "Stable-diffusion", *([Path(given)] if given else [])])
 
     def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:
         """Block generation and move the models off the GPU, unless the run uses another device."""
@@ -147,8 +147,6 @@ class Webui:
 
     def txt2img_form(self) -> dict[str, Any]:
         """The controls that the webui registers for pasting the parameters of an image."""
-        from .txt2img_form import txt2img_controls  # imports the page's modules
-
         return txt2img_controls()
 
     def image_inputs(self) -> dict[str, Any]:

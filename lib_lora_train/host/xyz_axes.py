@@ -74,10 +74,11 @@ def apply_epoch(p: Any, name: str, names: Sequence[str]) -> None:
 def epochs_to_choose(networks: Any) -> list[str]:
     """``None`` and every file with several epochs, the run with the newest file first."""
     families: dict[str, list[str]] = {}
-    for name in networks.available_networks:
+    known = dict(networks.available_networks)  # the list may change meanwhile
+    for name in known:
         families.setdefault(family_of(name), []).append(name)
     several = [names for names in families.values() if len(names) > 1]
-    several.sort(key=lambda names: -max(_changed(networks.available_networks[name].filename) for name in names))
+    several.sort(key=lambda names: -max(_changed(known[name].filename) for name in names))
     return [WITHOUT, *(name for names in several for name in sorted(names, key=epoch_order))]
 
 

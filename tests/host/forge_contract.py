@@ -24,11 +24,15 @@ SIGNATURES = [
     ("modules/patches.py", "original", ["key", "obj", "field"]),
     *(("modules/script_callbacks.py", name, ["callback"]) for name in (
         "on_ui_tabs", "on_before_ui", "on_cfg_denoiser", "on_script_unloaded", "on_app_started")),
-    ("networks.py", "list_available_networks", [])]
+    ("modules/sd_models.py", "CheckpointInfo.register", ["self"]),
+    ("networks.py", "update_available_networks_by_names", ["names"])]
 REAL_SIGNATURES = [  # of methods that are functions in the stand-in, or not called there
     ("modules/options.py", "Options.set", ["self", "key", "value"]),
     ("extra_networks_lora.py", "ExtraNetworkLora.activate", ["self", "p", "params_list"])]
+LISTS = [f"{name} = {{}}" for name in (
+    "available_networks", "available_network_aliases", "available_network_hash_lookup", "forbidden_network_aliases")]
 TEXTS = [
+    *(("networks.py", text) for text in LISTS), ("network.py", "self.alias = "),
     ("modules/call_queue.py", "queue_lock = fifo_lock.FIFOLock()"), ("modules/api/api.py", "with self.queue_lock"),
     ("modules/cmd_args.py", "--hide-ui-dir-config"), ("modules/cmd_args.py", "--api-auth"),
     ("modules/cmd_args.py", "--enable-insecure-extension-access"),
@@ -43,5 +47,6 @@ TEXTS = [
 FORGE_CONTRACT = Contract(
     standins=(FORGE, REFORGE), real=REAL, names=tuple(sorted(set(NAMES) - USED_IN_A1111_ONLY - NOT_IN_THE_STANDIN)),
     calls=tuple(SIGNATURES), texts=tuple(TEXTS), real_names=tuple(sorted(NOT_IN_THE_STANDIN)),
-    real_calls=tuple(REAL_SIGNATURES), fields=(("modules/sd_models.py", "SdModelData", {"sd_model"}),
-                                               ("modules/sd_models.py", "CheckpointInfo", {"filename", "title"})))
+    real_calls=tuple(REAL_SIGNATURES), fields=(
+        ("modules/sd_models.py", "SdModelData", {"sd_model"}),
+        ("modules/sd_models.py", "CheckpointInfo", {"filename", "title", "ids"})))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.forge_contract import FORGE_CONTRACT
+from tests.host.forge_contract import FORGE_CONTRACT, LISTS
 from tests.host.sources import STANDIN, Contract, defined, fields_set, fits, source, tree, used_in
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -19,12 +19,11 @@ REAL = (Path(os.environ["WEBUI_ROOT"]),) if os.environ.get("WEBUI_ROOT") else ()
 USERS = [PROJECT / "lib_lora_train" / "host" / "webui.py", PROJECT / "lib_lora_train" / "host" / "generation_hooks.py",
          PROJECT / "lib_lora_train" / "host" / "lendable.py", PROJECT / "lib_lora_train" / "host" / "loan.py",
          PROJECT / "lib_lora_train" / "host" / "describing" / "interrogator.py",
-         PROJECT / "lib_lora_train" / "host" / "plots.py", PROJECT / "lib_lora_train" / "host" / "txt2img_form.py",
-         PROJECT / "scripts" / "lora_train.py"]
+         PROJECT / "lib_lora_train" / "host" / "plots.py", PROJECT / "scripts" / "lora_train.py"]
 
 # (module, function, the arguments it is called with)
 CALLS = [
-    ("modules/sd_models.py", "list_models", []),
+    ("modules/sd_models.py", "CheckpointInfo.register", ["self"]),
     ("modules/sd_models.py", "send_model_to_cpu", ["m"]),
     ("modules/sd_models.py", "send_model_to_device", ["m"]),
     ("modules/devices.py", "torch_gc", []),
@@ -46,13 +45,13 @@ CALLS = [
     ("modules/scripts.py", "ScriptRunner.run", ["self", "p"]),
     ("modules/scripts.py", "ScriptRunner.postprocess", ["self", "p", "processed"]),
     ("modules/upscaler.py", "Upscaler.upscale", ["self", "img", "scale", "selected_model"]),
-    ("networks.py", "list_available_networks", []),
+    ("networks.py", "update_available_networks_by_names", ["names"]),
     ("networks.py", "network_apply_weights", ["self"]),
 ]
 # (module, class, what its constructor sets)
 FIELDS = [
     ("modules/sd_models.py", "SdModelData", {"sd_model", "loaded_sd_models", "lock"}),
-    ("modules/sd_models.py", "CheckpointInfo", {"filename", "title"}),
+    ("modules/sd_models.py", "CheckpointInfo", {"filename", "title", "ids"}),
     ("modules/upscaler.py", "UpscalerData", {"name", "data_path", "scaler"}),
 ]
 SET_ELSEWHERE = [
@@ -61,6 +60,7 @@ SET_ELSEWHERE = [
     ("modules/shared_cmd_options.py", "cmd_opts.disable_extension_access ="),
     ("modules/options.py", "if is_api and option.restrict_api:"),
     ("modules/options.py", "def add_option(self, key, info)"), ("modules/shared.py", "OptionInfo = options.OptionInfo"),
+    *(("networks.py", text) for text in LISTS), ("network.py", "self.alias = "),
     ("modules/lowvram.py", "sd_model.lowvram ="), ("modules/lowvram.py", "module_in_gpu = None"),
     ("modules/devices.py", "fp8: bool ="),
     ("extensions-builtin/Lora/networks.py", "self.network_weights_backup = weights_backup"),
@@ -99,7 +99,10 @@ SET_ELSEWHERE = [
     ("modules/sd_samplers_cfg_denoiser.py", "self.total_steps = None"), ("scripts/xyz_grid.py", "axis_options = ["),
     ("scripts/xyz_grid.py", "def __init__(self, label, type, apply, format_value=format_value_add_label, confirm=None, "
                             "cost=0.0, choices=None, prepare=None)")]
-CONTRACTS = (Contract((STANDIN,), REAL, tuple(used_in(*USERS)), tuple(CALLS), tuple(FIELDS), tuple(SET_ELSEWHERE)),
+FOUND_BY_NAME = [("infotext_utils", "paste_fields"), ("sd_models", "checkpoints_list"),
+                 ("sd_models", "checkpoint_aliases"), ("sd_models", "CheckpointInfo")]
+CONTRACTS = (Contract((STANDIN,), REAL, (*used_in(*USERS), *FOUND_BY_NAME), tuple(CALLS), tuple(FIELDS),
+                      tuple(SET_ELSEWHERE)),
              FORGE_CONTRACT)
 
 

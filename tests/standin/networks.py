@@ -5,20 +5,45 @@ bookkeeping on the layers (backup, names, restoring when other LoRAs are wanted)
 where it is used, since the tab's tests have none.
 """
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 from modules import shared
 
 available_networks = {}
+available_network_aliases = {}
+available_network_hash_lookup = {}
+forbidden_network_aliases = {}
 loaded_networks = []
 
 
 def list_available_networks():
-    available_networks.clear()
-    for path in Path(shared.cmd_opts.lora_dir).rglob("*"):
-        if path.suffix in (".safetensors", ".pt", ".ckpt"):
-            available_networks[path.stem] = SimpleNamespace(name=path.stem, filename=str(path))
+    """Empties the lists before it fills them, as the webui's does."""
+    for known in (available_networks, available_network_aliases, available_network_hash_lookup,
+                  forbidden_network_aliases):
+        known.clear()
+    forbidden_network_aliases.update({"none": 1, "Addams": 1})
+    update_available_networks_by_names(None)
+
+
+def update_available_networks_by_names(names):
+    for path in sorted(Path(shared.cmd_opts.lora_dir).rglob("*")):
+        if path.suffix not in (".safetensors", ".pt", ".ckpt") or (names and path.stem not in names):
+            continue
+        entry = SimpleNamespace(name=path.stem, filename=str(path), alias=_output_name(path) or path.stem)
+        available_networks[entry.name] = entry
+        if entry.alias in available_network_aliases:
+            forbidden_network_aliases[entry.alias.lower()] = 1
+        available_network_aliases[entry.name] = available_network_aliases[entry.alias] = entry
+
+
+def _output_name(path):
+    """ss_output_name of the metadata; most files of the tests are empty."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length)) if 0 < length < 1_000_000 else {}
+    return header.get("__metadata__", {}).get("ss_output_name")
 
 
 def load_networks(names, te_multipliers=None, unet_multipliers=None, dyn_dims=None):

@@ -50,6 +50,7 @@ def configure(options: Options) -> None:
     paths.models_path = str(options.data_dir / MODELS)
     shared.cmd_opts.lora_dir = str(options.data_dir / MODELS / "Lora")
     Path(shared.cmd_opts.lora_dir).mkdir(parents=True, exist_ok=True)
+    getattr(sys.modules.get("networks"), "list_available_networks", bool)()  # a webui that starts reads the folder
     shared.cmd_opts.api_auth = options.api_auth
     shared.cmd_opts.hide_ui_dir_config = options.hide_ui_dir_config
     shared.cmd_opts.disable_extension_access = options.listen

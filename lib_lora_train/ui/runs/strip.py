@@ -128,7 +128,8 @@ class StripDesk:
         if read_strip(cell.run) != cell.strip:
             return True  # the strip has changed since the image was chosen
         began = time.monotonic()
-        prompt, settings = cell.plan(families_of(self.index.of(cell.run).saved))
+        summary = self.index.of(cell.run)  # the prompt may call files of the run before the first is saved
+        prompt, settings = cell.plan([*families_of(summary.saved), summary.lora_name])
         drawn: list[Image.Image] = []
         drawer.draw_series(SeriesPlan((prompt,), settings, True, _REASON), lambda _, picture: drawn.append(picture))
         if drawn:

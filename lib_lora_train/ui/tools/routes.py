@@ -110,7 +110,7 @@ def _register_file(router: APIRouter, services: Services) -> None:
     def new_metadata(request: MetadataRequest) -> dict[str, Any]:
         with writing:
             change_file(lora(request.name), request.changes)
-        services.host.refresh_loras()
+        services.host.refresh_loras(changed=lora(request.name))
         return metadata_of(lora(request.name))
 
     def preview(name: str) -> Response:

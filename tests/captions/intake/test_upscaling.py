@@ -128,6 +128,7 @@ def test_an_image_that_was_added_just_now_is_upscaled_too(dataset: Dataset, monk
     monkeypatch.setattr(CaptionEditor, "read_sizes", read_late)
     save_picture(dataset.folder / "new.png", 80, 80, seed=5)
     dataset.get("refresh")  # reads its size
+    wait_until(lambda: begun)
     save_picture(dataset.folder / "newer.png", 80, 80, seed=6)
     (dataset.folder / "no.png").write_bytes(b"no image")
     dataset.get("refresh")  # reads the sizes of these, for as long as the test wants

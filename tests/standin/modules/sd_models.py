@@ -15,21 +15,12 @@ class CheckpointInfo:
     def __init__(self, filename):
         self.filename = filename
         self.title = Path(filename).name
+        self.ids = [self.title, Path(filename).stem]
 
     def register(self):
         checkpoints_list[self.title] = self
-        checkpoint_aliases[self.title] = self
-
-
-def list_models():
-    """Every checkpoint beside those that are known, as the webui finds those in its folders; without deleted ones."""
-    folders = {Path(info.filename).parent for info in checkpoints_list.values()}
-    for title in [title for title, info in checkpoints_list.items() if not Path(info.filename).exists()]:
-        del checkpoints_list[title], checkpoint_aliases[title]
-    known = {info.filename for info in checkpoints_list.values()}
-    for path in sorted(path for folder in folders for path in folder.glob("*.safetensors")):
-        if str(path) not in known:
-            CheckpointInfo(str(path)).register()
+        for one in self.ids:
+            checkpoint_aliases[one] = self
 
 
 class Model:

@@ -266,17 +266,19 @@ def test_the_worker_is_in_a_session_of_its_own(tab, started_workers):
 
 def test_the_webui_learns_of_new_files_and_only_then(tab, monkeypatch):
     networks = pytest.importorskip("networks")
-    networks.available_networks.clear()
+    networks.list_available_networks()
     asked = []
-    original = networks.list_available_networks
-    monkeypatch.setattr(networks, "list_available_networks", lambda: (asked.append(1), original()))
+    original = networks.update_available_networks_by_names
+    monkeypatch.setattr(networks, "update_available_networks_by_names", lambda names: asked.append(names) or
+                        original(names))
     run_id = tab.start(max_train_steps=50_000)
     tab.wait_for(run_id, "running")
     wait_until(lambda: "penny-000001" in networks.available_networks)
     tab.post(f"runs/{run_id}/control", {"action": "stop"})
     tab.wait_for(run_id, "stopped")
     wait_until(lambda: "penny" in networks.available_networks)
-    calls = len(asked)
+    names, calls = [name for each in asked for name in each], len(asked)
+    assert len(set(names)) == len(names)  # each file once
     tab.services.supervisor.check()
     assert len(asked) == calls
 

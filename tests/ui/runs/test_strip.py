@@ -115,13 +115,23 @@ def test_a_seed_by_chance_is_the_same_for_all_and_hires_calls_the_lora_too(tab, 
 
 
 def test_a_lora_that_the_prompt_calls_keeps_its_weight_and_blocks(tab, seen):
-    run_id = start(tab, prompts=["<lora:penny-000001:0.7:lbw=OUTS> penny, <lora:other:1>"])
     (tab.data / "models" / "Lora" / "other.safetensors").touch()
+    run_id = start(tab, prompts=["<lora:penny-000001:0.7:lbw=OUTS> penny, <lora:other:1>"])
     tab.wait_for(run_id, "finished")
     drawn(tab, run_id)
     assert {p.prompt for p in seen} == {
         " penny, <lora:other:1>",
         *(f"<lora:{file}:0.7:lbw=OUTS> penny, <lora:other:1>" for file in FILES[1:])}
+
+
+def test_a_prompt_may_call_a_file_that_the_run_will_save(make_tab, seen):
+    tab = make_tab({"STANDIN_STEP_SECONDS": "1"})
+    run_id = start(tab, prompts=["<lora:penny-000001:0.7> penny"], max_train_steps=50_000)
+    wait_until(lambda: seen)
+    assert strip_of(tab, run_id)["error"] == ""
+    tab.post(f"runs/{run_id}/control", {"action": "stop"})
+    tab.wait_for(run_id, "stopped")
+    assert seen[0].prompt == " penny"
 
 
 def test_a_strip_can_be_switched_on_later_and_then_has_every_file(finished):
