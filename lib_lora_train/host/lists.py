@@ -59,7 +59,7 @@ def update_checkpoints(sd_models: Any, folders: Iterable[Path]) -> None:
             for alias in info.ids:
                 aliases.setdefault(alias, info)
         listed = {_plain(info.filename) for info in list(known.values())}
-        found = {entry.path for folder in folders for entry in files_below(folder)
+        found = {os.path.normpath(entry.path) for folder in folders for entry in files_below(folder.absolute())
                  if entry.name.lower().endswith(_CHECKPOINT_ENDINGS) and not entry.name.endswith(_NO_CHECKPOINTS)}
         for path in sorted(found, key=str.lower):
             if _plain(path) not in listed:
@@ -90,4 +90,4 @@ def _same(file: str, other: Path | None) -> bool:
 
 
 def _plain(path: str) -> str:
-    return os.path.normcase(Path(path).absolute())
+    return os.path.normcase(os.path.normpath(Path(path).absolute()))

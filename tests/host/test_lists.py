@@ -145,7 +145,7 @@ def test_checkpoints_come_and_go_and_the_others_stay(webui, tmp_path, monkeypatc
     elsewhere = tmp_path / "elsewhere"
     for place in (models / "sub", elsewhere):
         place.mkdir(parents=True, exist_ok=True)
-    monkeypatch.setattr(shared.cmd_opts, "ckpt_dir", str(elsewhere), raising=False)
+    monkeypatch.setattr(shared.cmd_opts, "ckpt_dir", str(models / ".." / ".." / elsewhere.name), raising=False)
     for each in ("checkpoints_list", "checkpoint_aliases"):
         monkeypatch.setattr(sd_models, each, Watched(getattr(sd_models, each)))
     for info in list(sd_models.checkpoints_list.values()):
@@ -157,7 +157,7 @@ def test_checkpoints_come_and_go_and_the_others_stay(webui, tmp_path, monkeypatc
     for file in (*files, models / "new.vae.safetensors", models / "notes.txt"):
         file.touch()
     chosen = shared.opts.sd_model_checkpoint
-    for _ in range(2):
+    for _ in range(2):  # once more: nothing is listed twice
         webui.refresh_checkpoints()
         assert [info.title for info in sd_models.checkpoints_list.values()] == [*before, "far.ckpt", "new.safetensors"]
     assert shared.opts.sd_model_checkpoint == chosen
