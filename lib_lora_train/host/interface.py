@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -308,8 +308,11 @@ class Host(Protocol):
         """
         ...
 
-    def refresh_checkpoints(self) -> None:
-        """Update the webui's list of checkpoints from its folders, as ``refresh_loras`` does."""
+    def refresh_checkpoints(self, saved: Collection[Path] = ()) -> None:
+        """Update the webui's list of checkpoints from its folders, as ``refresh_loras`` does.
+
+        The files ``saved`` are listed wherever they are.
+        """
         ...
 
     def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:

@@ -44,8 +44,11 @@ def update_loras(networks: Any, folder: Path, changed: Path | None = None) -> No
             _settle_aliases(networks)
 
 
-def update_checkpoints(sd_models: Any, folders: Iterable[Path]) -> None:
-    """Remove deleted files from the list of ``sd_models``, the webui's module, and add those new in ``folders``."""
+def update_checkpoints(sd_models: Any, folders: Iterable[Path], saved: Iterable[Path] = ()) -> None:
+    """Remove deleted files from the list of ``sd_models``, the webui's module, and add those new in ``folders``.
+
+    The files ``saved`` are added wherever they are: beside a checkpoint from ``--ckpt``, for example.
+    """
     if not all(hasattr(sd_models, name) for name in ("CheckpointInfo", "checkpoints_list", "checkpoint_aliases")):
         if hasattr(sd_models, "list_models"):
             sd_models.list_models()
@@ -59,8 +62,10 @@ def update_checkpoints(sd_models: Any, folders: Iterable[Path]) -> None:
             for alias in info.ids:
                 aliases.setdefault(alias, info)
         listed = {_plain(info.filename) for info in list(known.values())}
-        found = {os.path.normpath(entry.path) for folder in folders for entry in files_below(folder.absolute())
-                 if entry.name.lower().endswith(_CHECKPOINT_ENDINGS) and not entry.name.endswith(_NO_CHECKPOINTS)}
+        there = {*(entry.path for folder in folders for entry in files_below(folder.absolute())),
+                 *(str(path.absolute()) for path in saved if path.is_file())}
+        found = {os.path.normpath(path) for path in there
+                 if path.lower().endswith(_CHECKPOINT_ENDINGS) and not path.endswith(_NO_CHECKPOINTS)}
         for path in sorted(found, key=str.lower):
             if _plain(path) not in listed:
                 sd_models.CheckpointInfo(path).register()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +141,9 @@ class UnknownWebui:
         """Update the list of the built-in Lora extension, if it exists under A1111's names."""
         update_loras(sys.modules.get("networks"), self.lora_dir, changed)
 
-    def refresh_checkpoints(self) -> None:
+    def refresh_checkpoints(self, saved: Collection[Path] = ()) -> None:
         """Update the list under A1111's names, if there is one."""
-        update_checkpoints(part("modules.sd_models"), [self.models_dir / _CHECKPOINTS])
+        update_checkpoints(part("modules.sd_models"), [self.models_dir / _CHECKPOINTS], saved)
 
     def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:
         """``None``: how this webui moves its models is unknown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -132,10 +132,10 @@ class Webui:
         """Update the list of the built-in Lora extension, if it is enabled."""
         update_loras(sys.modules.get("networks"), self.lora_dir, changed)
 
-    def refresh_checkpoints(self) -> None:
+    def refresh_checkpoints(self, saved: Collection[Path] = ()) -> None:
         """``--models-dir`` and ``--ckpt-dir``."""
         given = getattr(shared.cmd_opts, "ckpt_dir", None)
-        update_checkpoints(sd_models, [self.models_dir / "Stable-diffusion", *([Path(given)] if given else [])])
+        update_checkpoints(sd_models, [self.models_dir / "Stable-diffusion", *([Path(given)] if given else [])], saved)
 
     def lend_gpu(self, device: str, changed: Callable[[], None] = lambda: None) -> Lease | None:
         """Block generation and move the models off the GPU, unless the run uses another device."""

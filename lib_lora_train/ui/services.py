@@ -126,8 +126,9 @@ def _supervisor(host: Host, environment: WorkerEnvironment, index: RunIndex, dra
 
     def saved(runs: list[RunSummary]) -> None:
         host.refresh_loras()
-        if any(run.command == MERGE for run in runs):
-            host.refresh_checkpoints()
+        merged = [Path(event["path"]) for run in runs if run.command == MERGE for event in run.saved]
+        if merged:
+            host.refresh_checkpoints(merged)
         drawings.wake()
 
     def lease(device: str) -> Lease | None:

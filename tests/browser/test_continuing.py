@@ -16,7 +16,9 @@ def button(page, name):
 
 def forecast(page):
     """What the window says will happen, once the server has answered."""
-    page.locator(".tl-forecast dd").first.wait_for()
+    said = page.locator(".tl-forecast dd, .tl-dialog .tl-field-problem:not(:empty)").first
+    said.wait_for()
+    assert said.evaluate("one => one.tagName") == "DD", said.inner_text()
     names, values = (page.locator(f".tl-forecast {tag}").all_inner_texts() for tag in ("dt", "dd"))
     return dict(zip(names, values, strict=True))
 

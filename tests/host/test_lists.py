@@ -162,8 +162,13 @@ def test_checkpoints_come_and_go_and_the_others_stay(webui, tmp_path, monkeypatc
         assert [info.title for info in sd_models.checkpoints_list.values()] == [*before, "far.ckpt", "new.safetensors"]
     assert shared.opts.sd_model_checkpoint == chosen
     files[0].unlink()
+    merged = Path(next(iter(sd_models.checkpoints_list.values())).filename).with_name("merged.safetensors")
+    merged.touch()
+    merged.with_name("another.safetensors").touch()
+    webui.refresh_checkpoints([merged, tmp_path / "gone.safetensors"])
     webui.refresh_checkpoints()
-    assert list(sd_models.checkpoints_list) == [*before, "far.ckpt"] and "new" not in sd_models.checkpoint_aliases
+    assert list(sd_models.checkpoints_list) == [*before, "far.ckpt", "merged.safetensors"]
+    assert "new" not in sd_models.checkpoint_aliases
 
 
 def test_an_alias_of_a_deleted_checkpoint_leads_to_the_other_that_has_it(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def register(router: APIRouter, services: Services) -> None:
     def put_back(request: EntryRequest) -> dict[str, Any]:
         entry = restore(services.runs_dir, request.id, lambda path: _is_lora_place(services, path) or
                         _is_checkpoint_place(services, path))
-        _refresh_lists(services)
+        _refresh_lists(services, [Path(file.origin) for file in entry.files])
         return asdict(entry)
 
     def remove(request: EntryRequest) -> dict[str, Any]:
@@ -183,9 +184,9 @@ def _is_checkpoint_place(services: Services, path: Path) -> bool:
         is_named_inside(folder, path) for folder in folders)
 
 
-def _refresh_lists(services: Services) -> None:
+def _refresh_lists(services: Services, restored: Collection[Path] = ()) -> None:
     services.host.refresh_loras()
-    services.host.refresh_checkpoints()
+    services.host.refresh_checkpoints([path for path in restored if _is_checkpoint_place(services, path)])
 
 
 def check_idle(services: Services, run: RunFolder, then: str = "delete") -> None:
