@@ -16,6 +16,7 @@ def button(page, name):
 
 def forecast(page):
     """What the window says will happen, once the server has answered."""
+    page.locator(".tl-dialog").wait_for()
     said = page.locator(".tl-forecast dd, .tl-dialog .tl-field-problem:not(:empty)").first
     said.wait_for()
     assert said.evaluate("one => one.tagName") == "DD", said.inner_text()

@@ -217,7 +217,7 @@ def test_the_plot_reads_out_single_steps_by_pointer_and_by_key(finished):
     eventually(page, lambda: words(4), ["Step", "30", "Epoch", "3"])
 
     def step_in_the_middle():
-        """The pointer goes there again, since images that arrive above can move the plot away from under it."""
+        """The pointer goes there again, since the report that arrives above moves the plot."""
         plot.hover(position={"x": plot.bounding_box()["width"] / 2, "y": 100})
         return int(words(2)[1])
 
