@@ -117,7 +117,8 @@ class StripDesk:
                 continue
             summary = self.index.of(run)
             cells = missing_cells(run, strip, saved_files(summary.saved))
-            if cells and (summary.state == "waiting" or self._waits_for(strip)):
+            begins = summary.alive and not summary.lora_name  # prompts may call files that the run will save
+            if cells and (summary.state == "waiting" or begins or self._waits_for(strip)):
                 self._waiting = True
             elif cells:
                 found.append((not summary.alive, cells[0]))
@@ -128,7 +129,7 @@ class StripDesk:
         if read_strip(cell.run) != cell.strip:
             return True  # the strip has changed since the image was chosen
         began = time.monotonic()
-        summary = self.index.of(cell.run)  # the prompt may call files of the run before the first is saved
+        summary = self.index.of(cell.run)
         prompt, settings = cell.plan([*families_of(summary.saved), summary.lora_name])
         drawn: list[Image.Image] = []
         drawer.draw_series(SeriesPlan((prompt,), settings, True, _REASON), lambda _, picture: drawn.append(picture))
