@@ -167,6 +167,21 @@ def test_list_and_panel_show_the_same_loss(make_webui, open_tab, pictures):
     expect(page.locator("#tl-panel-runs .tl-plot-now")).to_have_text(shown)
 
 
+def test_a_run_that_has_finished_stays_in_its_place_until_a_setting_changes(make_webui, open_tab, pictures):
+    page = open_tab(make_webui())
+    fill_in(page, pictures, max_train_epochs="2")
+    plan_first = """() => document.querySelector("#tl_plan").getBoundingClientRect().top <
+        document.querySelector("#tl-panel-train .tl-runview").getBoundingClientRect().top"""
+    assert page.evaluate(plan_first)
+    start(page)
+    wait_for_state(page, "Finished")
+    expect(page.locator("#tl_stop")).to_be_hidden()
+    page.locator("#tl-panel-train .tl-resume").get_by_role("button", name="A few more epochs").wait_for()
+    assert not page.evaluate(plan_first)
+    field(page, "max_train_epochs").fill("3")
+    evaluates(page, f"({plan_first})()", True)
+
+
 def test_a_run_that_fails_says_why(make_webui, open_tab, pictures):
     webui = make_webui(step_seconds=0.1, STANDIN_FAILS_AT_STEP="7")  # the page has to see it train for the toast
     page = open_tab(webui)

@@ -111,7 +111,10 @@ function build(panel) {
     showSide("form");
     on("runs", () => {
         followLive();
-        columns.classList.toggle("tl-live", Boolean(runs.live()));
+        if (runs.live()) columns.classList.add("tl-live");
+    });
+    on("setting", () => {  // until then a run that has ended stays where it is being looked at
+        if (!runs.live()) columns.classList.remove("tl-live");
     });
     on("dataset", suggestName);
     on("editing", (id) => {
