@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files.walk import files_below
-from ..runs.names import LORA_ENDINGS
+from ..runs.names import lora_stems
 
 _CHECKPOINT_ENDINGS, _NO_CHECKPOINTS = (".safetensors", ".ckpt"), (".vae.safetensors", ".vae.ckpt")
 _OWN_ALIASES = frozenset({"none", "Addams"})
@@ -30,14 +30,14 @@ def update_loras(networks: Any, folder: Path, changed: Path | None = None) -> No
         if hasattr(networks, "list_available_networks"):  # before 1.10
             networks.list_available_networks()
         return
-    known, aliases = networks.available_networks, networks.available_network_aliases
+    known = networks.available_networks
+    read_again = None if changed is None else _plain(str(changed))
     with _UPDATING:
         gone = [entry for entry in list(known.values())
-                if not Path(entry.filename).is_file() or _same(entry.filename, changed)]
-        for entries in (known, aliases, networks.available_network_hash_lookup):
+                if not Path(entry.filename).is_file() or _plain(entry.filename) == read_again]
+        for entries in (known, networks.available_network_aliases, networks.available_network_hash_lookup):
             _remove(entries, gone)
-        names = {Path(entry.name).stem for entry in files_below(folder) if entry.name.lower().endswith(LORA_ENDINGS)}
-        new = sorted(names - known.keys())
+        new = sorted(lora_stems(folder) - known.keys())
         if new:
             networks.update_available_networks_by_names(new)
         if new or gone:
@@ -88,10 +88,6 @@ def _remove(entries: MutableMapping[str, Any], gone: Collection[Any]) -> None:
     for key, entry in list(entries.items()):
         if any(entry is one for one in gone):
             entries.pop(key, None)
-
-
-def _same(file: str, other: Path | None) -> bool:
-    return other is not None and _plain(file) == _plain(str(other))
 
 
 def _plain(path: str) -> str:

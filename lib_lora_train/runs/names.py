@@ -35,6 +35,11 @@ def lora_names(folder: Path) -> set[str]:
     return names
 
 
+def lora_stems(folder: Path) -> set[str]:
+    """The names of every LoRA file in ``folder`` and its subfolders, by which prompts find them."""
+    return {Path(entry.name).stem for entry in files_below(folder) if entry.name.lower().endswith(LORA_ENDINGS)}
+
+
 def without_epoch(name: str) -> str:
     """The name that all files of a run begin with, of a file ``name``."""
     return _OF_A_RUN.sub("", name)

@@ -15,10 +15,9 @@ from ...files.json_file import DamagedFileError
 from ...files.reading import reason
 from ...files.safetensors_header import read_safetensors_header
 from ...files.safetensors_metadata import change_metadata
-from ...files.walk import files_below
 from ...runs.folder import MERGE, TRAIN, RunFolder, open_run
 from ...runs.job import settings_of
-from ...runs.names import LORA_ENDINGS, next_free_name, rename_saved, without_epoch
+from ...runs.names import lora_stems, next_free_name, rename_saved, without_epoch
 from ...runs.queue import waiting_runs
 from ..services import Services
 from ..train.job_request import promised_names
@@ -69,8 +68,7 @@ def rename_file(services: Services, run: RunFolder, path: str, name: str) -> dic
 
 def _check_free(services: Services, name: str) -> None:
     """Raise ``RunError`` if a LoRA in any folder has this ``name``, by which prompts find it, or will have it."""
-    taken = {Path(entry.name.lower()).stem for entry in files_below(services.host.lora_dir)
-             if entry.name.lower().endswith(LORA_ENDINGS)}
+    taken = {one.lower() for one in lora_stems(services.host.lora_dir)}
     promised = {one.lower() for one in promised_names(services)}
     if name.lower() in taken or without_epoch(name.lower()) in promised:
         free = next_free_name(name, taken | promised)
